@@ -1,0 +1,1 @@
+"""Errors, parameter types, input kinds and the registry. Imports no torch and no detector."""
