@@ -16,7 +16,7 @@ from typing import Any
 from whitecrow.core.errors import UnknownNameError
 from whitecrow.core.spec import Kind
 
-__all__ = ["GROUP", "load", "name_of", "names", "unknown_name"]
+__all__ = ["GROUP", "class_named", "class_names", "load", "name_of", "names", "unknown_name"]
 
 GROUP = "whitecrow.detectors"
 
@@ -80,3 +80,14 @@ def unknown_name(noun: str, given: object, known: list[str]) -> UnknownNameError
     near = difflib.get_close_matches(str(given), known, n=3)
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
     return UnknownNameError(f"No {noun} is named {given!r}. {hint}Known are: {', '.join(known)}.")
+
+
+def class_names() -> list[str]:
+    """Return the names of the registered classes, without importing them."""
+    return sorted({entry.attr for entry in _entries().values()})
+
+
+def class_named(class_name: str) -> Any | None:
+    """Return the registered class of this name, or None."""
+    entry = next((e for e in _entries().values() if e.attr == class_name), None)
+    return None if entry is None else entry.load()

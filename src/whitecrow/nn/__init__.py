@@ -1,1 +1,26 @@
-"""Placeholder."""
+"""Layers that are safe to stack: the same code runs one network or R replicas of it.
+
+A tensor of one replica has its usual shape; stacked, it has a leading replica axis. ``mlp`` and the losses run on
+``[B, D]`` and on ``[R, B, D]``; randomness is drawn from :class:`Noise`, whose key is part of the replica.
+"""
+
+from whitecrow.nn.losses import squared_error
+from whitecrow.nn.networks import Networks
+from whitecrow.nn.noise import Dropout, Noise, derive_seed, seeded
+from whitecrow.nn.perceptron import MLP, Activation, Initialisation, hidden_width, mlp
+from whitecrow.nn.spectral_norm import SpectralNorm
+
+__all__ = [
+    "MLP",
+    "Activation",
+    "Dropout",
+    "Initialisation",
+    "Networks",
+    "Noise",
+    "SpectralNorm",
+    "derive_seed",
+    "hidden_width",
+    "mlp",
+    "seeded",
+    "squared_error",
+]

@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Detectors for tables."""

@@ -1,0 +1,150 @@
+"""Detectors that are trained by gradients."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from whitecrow.core.parameters import Count, NonNegative, Positive, Probability
+from whitecrow.core.spec import InputSpec
+from whitecrow.detectors._base import Detector
+from whitecrow.nn import Networks
+from whitecrow.train import Batch, Checkpoint, Execution, Stage, train
+from whitecrow.train.engine import Settings
+from whitecrow.train.plan import Schedule
+
+__all__ = ["DeepDetector"]
+
+_AIMED_STEPS = 4000
+_VALIDATION_ROWS = 5000
+
+
+class DeepDetector(Detector):
+    """Base of the detectors that are trained by gradients.
+
+    A method writes :meth:`networks`, :meth:`loss` and :meth:`score_batch`, and the other hooks where it needs them.
+    It holds no loop, optimiser, device, scaling or threshold.
+
+    Parameters
+    ----------
+    n_replicas : int, default=1
+        Independently seeded copies, trained at once; the score is their mean.
+    epochs : int or None, default=None
+        Most passes over the training rows. None takes as many as make about 4,000 optimiser steps, from 8 to 200.
+    batch_size : int, default=256
+        Rows per step; at most a tenth of the training rows (but no fewer than 8), so that an epoch has some steps.
+    lr : float, default=1e-3
+        Learning rate of Adam.
+    lr_schedule : {"constant", "cosine"}, default="constant"
+        Whether the rate stays, or falls to zero along half a cosine.
+    weight_decay : float, default=0
+        Factor of an L2 penalty on the weights.
+    clip_norm : float or None, default=None
+        Largest norm of a replica's gradient.
+    validation : float from 0 to 1 (excluded), default=0.1
+        Share of the training rows (at most 5,000) that stop the training early and choose its epoch. 0 trains to the
+        end and keeps the last.
+    patience : int, default=20
+        Epochs without improvement on the validation rows after which a replica stops.
+    checkpoint : str or None, default=None
+        File that the fit writes at the ends of epochs, and resumes from if it is there: a killed or interrupted fit
+        ends with the same result as an undisturbed one. Needs an integer ``random_state``.
+
+    Attributes
+    ----------
+    history_ : dict of str to list of list of float
+        ``"fit.loss"`` and the like: one list per epoch with the mean loss of each replica.
+    n_epochs_ : list of int [R]
+        Epochs after which each replica was kept.
+    diverged_ : list of bool [R]
+        Whether a replica was set back and frozen because its numbers were no longer finite.
+    """
+
+    execution: ClassVar[Execution] = "vmap"
+
+    clip: Positive | None = 10.0
+    n_replicas: Count = 1
+    epochs: Count | None = None
+    batch_size: Count = 256
+    lr: Positive = 1e-3
+    lr_schedule: Schedule = "constant"
+    weight_decay: NonNegative = 0.0
+    clip_norm: Positive | None = None
+    validation: Probability = 0.1
+    patience: Count = 20
+    checkpoint: str | None = None
+
+    # ---- what a method writes -------------------------------------------------------------------------------------
+
+    def networks(self, spec: InputSpec) -> Networks:
+        """Build one replica, freshly initialised, for rows of this shape."""
+        raise TypeError(f"{type(self).__name__} defines no networks(spec).")
+
+    def loss(self, net: Networks, batch: Batch) -> Tensor:
+        """Return the scalar loss of one replica on a batch: plain PyTorch on ``[B, ...]``.
+
+        A method whose code names trailing axes only (``.sum(-1)``, ``batch.mean``, layers of :mod:`whitecrow.nn`)
+        may set ``execution = "direct"``: the same lines then run on ``[R, B, ...]`` and return ``[R]``.
+        """
+        raise TypeError(f"{type(self).__name__} defines no loss(net, batch).")
+
+    def stages(self) -> Sequence[Stage]:
+        """Return the stages of training; one stage with the objective ``loss`` by default."""
+        return (Stage(),)
+
+    def prepare(self, net: Networks, X: Tensor, y: Tensor) -> None:
+        """Set the state of one fresh replica from all its training rows ``[N, ...]`` (a centre, a codebook)."""
+
+    def after_epoch(self, net: Networks, X: Tensor, epoch: int) -> Tensor | None:
+        """Update the state of one replica; may return weights ``[N]`` of its training rows for the next epoch."""
+        return None
+
+    def finish(self, net: Networks, X: Tensor) -> None:
+        """Set the state of one trained replica from all its training rows (a mixture, a scale of the scores)."""
+
+    # ---- fitting --------------------------------------------------------------------------------------------------
+
+    @property
+    def _n_replicas(self) -> int:
+        return int(self.n_replicas)
+
+    def _settings(self, n: int) -> Settings:
+        n_validation = min(int(self.validation * n), _VALIDATION_ROWS)
+        n_training = n - n_validation
+        batch_size = min(int(self.batch_size), max(8, n_training // 10))
+        steps = -(-n_training // batch_size)
+        epochs = int(self.epochs) if self.epochs is not None else min(max(round(_AIMED_STEPS / steps), 8), 200)
+        return Settings(
+            epochs=epochs,
+            batch_size=batch_size,
+            lr=float(self.lr),
+            lr_schedule=self.lr_schedule,
+            weight_decay=float(self.weight_decay),
+            clip_norm=self.clip_norm,
+            n_validation=n_validation,
+            patience=int(self.patience),
+            verbose=bool(self.verbose),
+        )
+
+    def _fit_networks(self, X: Tensor, y: Tensor, seeds: tuple[int, ...]) -> None:
+        checkpoint = None
+        if self.checkpoint is not None:
+            checkpoint = Checkpoint(self.checkpoint, self._fingerprint(X, y, seeds))
+        training = train(
+            self, X, y, spec=self.spec_, seeds=seeds, settings=self._settings(len(X)), checkpoint=checkpoint
+        )
+        self.replicas_ = training.replicas
+        self.history_ = training.history
+        self.n_epochs_ = training.n_epochs
+        self.diverged_ = training.diverged
+
+    def _fingerprint(self, X: Tensor, y: Tensor, seeds: tuple[int, ...]) -> str:
+        """Identify the method, what influences its training, and the data."""
+        apart = {"checkpoint", "verbose", "random_state", "contamination", "device"}
+        chosen = {name: value for name, value in self.get_params().items() if name not in apart}
+        digest = hashlib.blake2b(repr((type(self).__name__, sorted(chosen.items()), seeds)).encode())
+        for tensor in (X, y):
+            digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
+        return digest.hexdigest()

@@ -1,0 +1,447 @@
+"""The training loop: data as one resident tensor, R replicas at once, everything per replica that must be."""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from whitecrow.core.errors import TrainingError, WhitecrowWarning
+from whitecrow.core.spec import InputSpec
+from whitecrow.nn import Networks, derive_seed
+from whitecrow.train.checkpoint import Checkpoint
+from whitecrow.train.monitor import Progress, Reporter
+from whitecrow.train.optimiser import Adam
+from whitecrow.train.plan import Batch, Schedule, Stage
+from whitecrow.train.replicas import Execution, Replicas
+
+__all__ = ["Method", "Settings", "Training", "train"]
+
+_GATHERED_ROWS = 1 << 14  # rows copied out of the data at once; their batches are then slices
+_VALIDATION_CHUNK = 4096
+_LEAST_IMPROVEMENT = 1e-4  # relative; below it an epoch does not count as better
+
+
+class Method(Protocol):
+    """What the engine asks of a method; the hooks are described in :class:`whitecrow.detectors.DeepDetector`."""
+
+    execution: ClassVar[Execution]
+    uses_labels: ClassVar[bool]
+
+    def networks(self, spec: InputSpec) -> Networks: ...
+    def stages(self) -> Sequence[Stage]: ...
+    def prepare(self, net: Networks, X: Tensor, y: Tensor) -> None: ...
+    def after_epoch(self, net: Networks, X: Tensor, epoch: int) -> Tensor | None: ...
+    def finish(self, net: Networks, X: Tensor) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How long and how fast to train; the parameters of :class:`whitecrow.detectors.DeepDetector` name them."""
+
+    epochs: int
+    batch_size: int
+    lr: float
+    lr_schedule: Schedule = "constant"
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    n_validation: int = 0
+    patience: int = 10
+    verbose: bool = False
+
+
+@dataclass(slots=True)
+class Training:
+    """What a fit leaves behind.
+
+    Attributes
+    ----------
+    replicas : Replicas
+        The trained networks.
+    history : dict of str to list of list of float
+        Per stage and objective, ``"fit.loss"`` for instance, and for ``"fit.validation"``: one list per epoch with
+        one mean loss per replica. After a replica has stopped, its entries are those of a training that went on
+        without being kept.
+    n_epochs : list of int [R]
+        Epochs, over all stages, whose result each replica kept.
+    diverged : list of bool [R]
+        Whether a replica met numbers that are not finite, and was set back and frozen.
+    """
+
+    replicas: Replicas
+    history: dict[str, list[list[float]]]
+    n_epochs: list[int]
+    diverged: list[bool]
+
+
+@dataclass(slots=True)
+class _Status:
+    """Per-replica bookkeeping of the running stage."""
+
+    best: dict[str, Tensor]
+    best_loss: Tensor
+    waited: Tensor
+    stopped: Tensor
+    diverged: Tensor
+    kept_epochs: Tensor
+    epoch: int = 0  # over all stages
+    weights: Tensor | None = None
+    history: dict[str, list[list[float]]] = field(default_factory=dict)
+
+    _TENSORS: ClassVar = ("best_loss", "waited", "stopped", "diverged", "kept_epochs")
+
+
+@contextmanager
+def _threads(rows_per_step: int) -> Iterator[None]:
+    """Train small networks on one thread: a second one gains nothing there and collapses under load."""
+    before = torch.get_num_threads()
+    if rows_per_step <= 1024:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def train(
+    method: Method,
+    X: Tensor,
+    y: Tensor,
+    *,
+    spec: InputSpec,
+    seeds: Sequence[int],
+    settings: Settings,
+    checkpoint: Checkpoint | None = None,
+) -> Training:
+    """Train one replica per seed, each as a solo fit with its seed would.
+
+    Parameters
+    ----------
+    method : Method
+        Networks, losses and hooks.
+    X : Tensor [N, ...]
+        Encoded training rows, on the device to train on.
+    y : Tensor [N]
+        Labels: 1 anomaly, 0 normal, -1 unlabelled.
+    spec : InputSpec
+        Shape of one row.
+    seeds : sequence of int
+        One per replica.
+    settings : Settings
+        Epochs, batch size, rates, early stopping.
+    checkpoint : Checkpoint, optional
+        File to resume from, and to write after epochs. It is removed when the fit is complete.
+
+    Raises
+    ------
+    TrainingError
+        If every replica diverges before it has completed an epoch.
+    FitCancelled
+        If the observer of :func:`~whitecrow.train.monitor` asks to stop.
+    """
+    rows = settings.batch_size * len(seeds)
+    with _threads(rows):
+        return _Run(method, X, y, spec, seeds, settings, checkpoint).run()
+
+
+class _Run:
+    def __init__(
+        self,
+        method: Method,
+        X: Tensor,
+        y: Tensor,
+        spec: InputSpec,
+        seeds: Sequence[int],
+        settings: Settings,
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        self.method, self.X, self.y = method, X, y
+        self.seeds, self.settings, self.checkpoint = seeds, settings, checkpoint
+        self.replicas = Replicas.build(method.networks, spec, seeds, method.execution, X.device)
+        self.stages = list(method.stages())
+        splits = [self._permutation(seed, "validation", n=len(X)) for seed in seeds]
+        self.validation_rows = torch.stack([s[: settings.n_validation] for s in splits])
+        self.training_rows = torch.stack([s[settings.n_validation :] for s in splits])
+        n = self.training_rows.shape[1]
+        self.batch_size = min(settings.batch_size, n)
+        self.steps_per_epoch = math.ceil(n / self.batch_size)
+        self.epochs = [stage.epochs or settings.epochs for stage in self.stages]
+        self.report = Reporter(settings.verbose)
+
+    def _permutation(self, seed: int, *counters: int | str, n: int) -> Tensor:
+        generator = torch.Generator().manual_seed(derive_seed(seed, *counters))
+        return torch.randperm(n, generator=generator).to(self.X.device)
+
+    def run(self) -> Training:
+        resumed = self.checkpoint.read() if self.checkpoint is not None else None
+        first_stage, first_epoch = 0, 0
+        status = self._fresh_status()
+        if resumed is None:
+            self.replicas.train(False)
+            self.replicas.draw_noise("prepare")
+            for r in range(self.replicas.n):
+                with torch.no_grad():
+                    rows = self.training_rows[r]
+                    self.method.prepare(self.replicas.replica(r), self.X[rows], self.y[rows])
+                self.replicas.gather(r)
+        else:
+            first_stage, first_epoch = resumed[1]["stage"], resumed[1]["epoch"]
+        try:
+            for index in range(first_stage, len(self.stages)):
+                optimisers = self._optimisers(index)
+                if resumed is not None:
+                    self._resume(status, optimisers, *resumed)
+                elif index > first_stage:
+                    self._begin_stage(status)
+                self._stage(index, first_epoch, optimisers, status)
+                resumed, first_epoch = None, 0
+        except BaseException:
+            # Whatever stops the fit, Ctrl-C included, leaves the last completed epoch to resume from.
+            if self.checkpoint is not None:
+                self.checkpoint.flush()
+            raise
+        finally:
+            self.report.close()
+        self.replicas.train(False)
+        self.replicas.draw_noise("score")
+        self.replicas.seek_noise(0)
+        for r in range(self.replicas.n):
+            with torch.no_grad():
+                self.method.finish(self.replicas.replica(r), self.X[self.training_rows[r]])
+            self.replicas.gather(r)
+        if self.checkpoint is not None:
+            self.checkpoint.remove()
+        return Training(
+            self.replicas, status.history, status.kept_epochs.tolist(), status.diverged.tolist()
+        )
+
+    def _fresh_status(self) -> _Status:
+        n = self.replicas.n
+        return _Status(
+            best={},
+            best_loss=torch.full((n,), math.inf),
+            waited=torch.zeros(n, dtype=torch.int64),
+            stopped=torch.zeros(n, dtype=torch.bool),
+            diverged=torch.zeros(n, dtype=torch.bool),
+            kept_epochs=torch.zeros(n, dtype=torch.int64),
+        )
+
+    def _begin_stage(self, status: _Status) -> None:
+        status.best_loss.fill_(math.inf)
+        status.waited.zero_()
+        status.stopped.copy_(status.diverged)  # a replica that diverged stays as it was
+
+    def _optimisers(self, index: int) -> list[Adam]:
+        settings = self.settings
+        return [
+            Adam(
+                self.replicas,
+                objective,
+                lr=settings.lr,
+                weight_decay=settings.weight_decay,
+                clip_norm=settings.clip_norm,
+                schedule=settings.lr_schedule,
+                n_steps=self.epochs[index] * self.steps_per_epoch,
+            )
+            for objective in self.stages[index].objectives
+        ]
+
+    def _stage(self, index: int, first_epoch: int, optimisers: list[Adam], status: _Status) -> None:
+        stage, epochs = self.stages[index], self.epochs[index]
+        if not status.best:
+            status.best = self.replicas.snapshot()
+        mean_loss = math.nan
+        for epoch in range(first_epoch, epochs):
+            if bool(status.stopped.all()):
+                break
+
+            def progress(share: float, *, force: bool = False, epoch: int = epoch) -> None:
+                done = sum(self.epochs[:index]) + epoch + share
+                at = epoch + int(share)
+                self.report(
+                    Progress(stage.name, at, epochs, done / sum(self.epochs), mean_loss), force=force
+                )
+
+            losses = self._epoch(index, epoch, optimisers, status.weights, progress)
+            self._record(status, f"{stage.name}.", [o.objective.loss for o in optimisers], losses)
+            self._judge(stage, status, losses)
+            self._reweight(status, epoch)
+            mean_loss = float(losses[:, ~status.diverged].mean())
+            if self.checkpoint is not None:
+                self._offer(self.checkpoint, status, optimisers, index, epoch + 1)
+            progress(1.0, force=True)
+        self.replicas.restore(status.best)
+
+    def _epoch(
+        self,
+        index: int,
+        epoch: int,
+        optimisers: list[Adam],
+        weights: Tensor | None,
+        progress: Callable[[float], None],
+    ) -> Tensor:
+        """Run one epoch and return the mean training loss per objective and replica, ``[objectives, R]``."""
+        replicas, n = self.replicas, self.replicas.n
+        replicas.train()
+        replicas.draw_noise("train", index, epoch)
+        order = torch.stack(
+            [
+                rows[self._permutation(seed, "order", index, epoch, n=len(rows))]
+                for seed, rows in zip(self.seeds, self.training_rows, strict=True)
+            ]
+        )
+        losses = [getattr(self.method, o.objective.loss) for o in optimisers]
+        total = torch.zeros(len(optimisers), n, device=self.X.device)
+        alone = len(optimisers) == 1
+        if alone:
+            replicas.freeze_all_but(optimisers[0].leaves)
+        step = epoch * self.steps_per_epoch
+        done = 0
+        for batches in self._batches(order, weights):
+            for batch in batches:
+                n_rows = batch.x.shape[0 if n == 1 else 1]
+                replicas.seek_noise(step)
+                for i, (loss, optimiser) in enumerate(zip(losses, optimisers, strict=True)):
+                    if not alone:
+                        replicas.freeze_all_but(optimiser.leaves)
+                    value = replicas.losses(loss, batch)
+                    # Replicas share no parameter, so the gradient of the sum is each one's own.
+                    optimiser.step(torch.autograd.grad(value.sum(), optimiser.leaves))
+                    total[i].add_(value.detach(), alpha=n_rows)
+                step += 1
+                done += n_rows
+            progress(min(done / order.shape[1], 0.999))
+        return total.cpu() / order.shape[1]
+
+    def _batches(self, order: Tensor, weights: Tensor | None) -> Iterator[Iterator[Batch]]:
+        """Yield groups of batches: one gather per group, a slice per batch."""
+        n_replicas, n = order.shape
+        size = self.batch_size
+        steps = max(1, _GATHERED_ROWS // (size * n_replicas))
+        whole = n // size * size
+        starts = [(s, min(s + steps * size, whole), size) for s in range(0, whole, steps * size)]
+        if whole < n:
+            starts.append((whole, n, n - whole))
+        for start, stop, b in starts:
+            # [R, steps * b] -> [steps, R, b], so that each step's rows lie together.
+            index = order[:, start:stop].reshape(n_replicas, -1, b).transpose(0, 1)
+            shape = index.shape if n_replicas > 1 else (index.shape[0], b)
+            x = self.X.index_select(0, index.reshape(-1)).reshape(*shape, *self.X.shape[1:])
+            y = self.y[index].reshape(shape) if self.method.uses_labels else None
+            w = None
+            if weights is not None:
+                w = weights.gather(1, order[:, start:stop]).reshape(n_replicas, -1, b).transpose(0, 1).reshape(shape)
+            yield (
+                Batch(x[i], None if y is None else y[i], None if w is None else w[i]) for i in range(len(x))
+            )
+
+    @torch.no_grad()
+    def _validate(self, loss: Callable[[Networks, Batch], Tensor]) -> Tensor:
+        """Return the mean loss of each replica on its validation rows, ``[R]``."""
+        n, rows = self.replicas.n, self.validation_rows
+        self.replicas.train(False)
+        self.replicas.seek_noise(0)
+        total = torch.zeros(n, device=self.X.device)
+        for chunk in rows.split(_VALIDATION_CHUNK, dim=1):
+            chosen = chunk if n > 1 else chunk[0]
+            y = self.y[chosen] if self.method.uses_labels else None
+            total += self.replicas.losses(loss, Batch(self.X[chosen], y)).reshape(n) * chunk.shape[1]
+        return total.cpu() / rows.shape[1]
+
+    def _record(self, status: _Status, prefix: str, names: list[str], losses: Tensor) -> None:
+        for name, values in zip(names, losses, strict=True):
+            status.history.setdefault(prefix + name, []).append(values.tolist())
+
+    def _judge(self, stage: Stage, status: _Status, losses: Tensor) -> None:
+        """Freeze what diverged, keep what improved, stop what has waited long enough."""
+        active = ~status.stopped
+        finite = losses.isfinite().all(0) & self.replicas.finite().cpu()
+        diverged = active & ~finite
+        if bool(diverged.any()):
+            self._rescue(status, diverged)
+        active &= finite
+        if self.settings.n_validation and stage.early_stop:
+            value = self._validate(getattr(self.method, stage.objectives[0].loss))
+            self._record(status, f"{stage.name}.", ["validation"], value.unsqueeze(0))
+            margin = _LEAST_IMPROVEMENT * status.best_loss.abs().nan_to_num(posinf=0.0)
+            better = active & value.isfinite() & (value < status.best_loss - margin)
+            status.best_loss = torch.where(better, value, status.best_loss)
+            status.waited = torch.where(better, 0, status.waited + 1)
+            status.stopped |= status.waited >= self.settings.patience
+        else:
+            better = active
+        status.epoch += 1
+        status.kept_epochs = torch.where(better, status.epoch, status.kept_epochs)
+        self._keep(status, better)
+
+    def _keep(self, status: _Status, better: Tensor) -> None:
+        for name, tensor in self.replicas.stacked.items():
+            kept = status.best[name]
+            if bool(better.all()):
+                kept.copy_(tensor)
+            else:
+                kept[better] = tensor[better]
+
+    def _rescue(self, status: _Status, diverged: Tensor) -> None:
+        status.diverged |= diverged
+        status.stopped |= diverged
+        which = ", ".join(str(r) for r in diverged.nonzero().flatten().tolist())
+        if bool((status.diverged & (status.kept_epochs == 0)).all()):
+            raise TrainingError(
+                f"{type(self.method).__name__}: the loss is not finite in the first epoch. Lower lr (now "
+                f"{self.settings.lr:g}), or set clip_norm."
+            )
+        warnings.warn(
+            f"{type(self.method).__name__}: replica {which} diverged and keeps its last finite state. Lower lr (now "
+            f"{self.settings.lr:g}), or set clip_norm.",
+            WhitecrowWarning,
+            stacklevel=2,
+        )
+        # Numbers that are not finite would only be carried along.
+        self.replicas.restore(status.best, diverged)
+
+    def _reweight(self, status: _Status, epoch: int) -> None:
+        """Ask the method for the weights of its training rows in the next epoch."""
+        self.replicas.train(False)
+        self.replicas.seek_noise(0)
+        weights = []
+        for r in range(self.replicas.n):
+            rows = self.training_rows[r]
+            with torch.no_grad():
+                w = self.method.after_epoch(self.replicas.replica(r), self.X[rows], epoch)
+            self.replicas.gather(r)
+            weights.append(w)
+        if weights[0] is not None:
+            full = torch.zeros(self.replicas.n, len(self.X), device=self.X.device)
+            status.weights = full.scatter(1, self.training_rows, torch.stack(weights))
+
+    def _offer(
+        self, checkpoint: Checkpoint, status: _Status, optimisers: list[Adam], stage: int, epoch: int
+    ) -> None:
+        tensors = {f"networks.{k}": t for k, t in self.replicas.stacked.items()}
+        tensors |= {f"best.{k}": t for k, t in status.best.items()}
+        tensors |= {f"status.{k}": getattr(status, k) for k in _Status._TENSORS}
+        for i, optimiser in enumerate(optimisers):
+            tensors |= optimiser.state(f"optimiser.{i}")
+        if status.weights is not None:
+            tensors["status.weights"] = status.weights
+        history = {name: list(values) for name, values in status.history.items()}
+        counters: dict[str, Any] = {"stage": stage, "epoch": epoch, "epochs_in_all": status.epoch}
+        checkpoint.offer(tensors, {**counters, "history": history})
+
+    def _resume(
+        self, status: _Status, optimisers: list[Adam], tensors: dict[str, Tensor], document: dict[str, Any]
+    ) -> None:
+        self.replicas.restore({k: tensors[f"networks.{k}"] for k in self.replicas.stacked})
+        status.best = {k: tensors[f"best.{k}"].to(self.X.device) for k in self.replicas.stacked}
+        for name in _Status._TENSORS:
+            setattr(status, name, tensors[f"status.{name}"])
+        if "status.weights" in tensors:
+            status.weights = tensors["status.weights"].to(self.X.device)
+        status.history, status.epoch = document["history"], document["epochs_in_all"]
+        for i, optimiser in enumerate(optimisers):
+            optimiser.load(f"optimiser.{i}", tensors)

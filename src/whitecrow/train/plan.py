@@ -1,0 +1,79 @@
+"""What a method trains, in which order: batches, objectives and stages."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+__all__ = ["Batch", "Objective", "Schedule", "Stage"]
+
+Schedule = Literal["constant", "cosine"]
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows of one optimiser step.
+
+    Attributes
+    ----------
+    x : Tensor [B, ...]
+        Encoded rows, or ``[R, B, ...]`` where replicas run stacked.
+    y : Tensor [B] or None
+        Labels (1 anomaly, 0 normal, -1 unlabelled), for a method that declares ``uses_labels``.
+    weight : Tensor [B] or None
+        Weights of the rows, at least 0. None means that all are equal.
+    """
+
+    x: Tensor
+    y: Tensor | None = None
+    weight: Tensor | None = None
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Return the weighted mean of one value per row, ``[B] -> []`` or ``[R, B] -> [R]``."""
+        if self.weight is None:
+            return values.mean(-1)
+        return (values * self.weight).sum(-1) / self.weight.sum(-1).clamp_min(1e-12)
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A loss and the networks that it trains.
+
+    Parameters
+    ----------
+    loss : str, default="loss"
+        Name of the method ``(net, batch) -> scalar`` of the detector.
+    trains : tuple of str, default=()
+        Names of members of ``Networks``; the others are frozen during this objective's step. Empty means all.
+    lr : float, optional
+        Learning rate, where it differs from the detector's.
+    betas : tuple of float, default=(0.9, 0.999)
+        Decay rates of Adam's moments.
+    """
+
+    loss: str = "loss"
+    trains: tuple[str, ...] = ()
+    lr: float | None = None
+    betas: tuple[float, float] = (0.9, 0.999)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Epochs in which the same objectives take turns, one step each per batch.
+
+    Parameters
+    ----------
+    objectives : tuple of Objective
+        In the order in which they step.
+    epochs : int, optional
+        Passes over the training rows; the detector's ``epochs`` where it is None.
+    name : str, default="fit"
+        Shown with the progress and in ``history_``.
+    early_stop : bool, default=True
+        Whether a replica may stop when the first objective no longer improves on the validation rows.
+    """
+
+    objectives: tuple[Objective, ...] = (Objective(),)
+    epochs: int | None = None
+    name: str = "fit"
+    early_stop: bool = True

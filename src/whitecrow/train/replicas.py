@@ -1,0 +1,200 @@
+"""R replicas of one method's networks, and the three ways to run them with one result."""
+
+from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, vmap
+
+from whitecrow.core.spec import InputSpec
+from whitecrow.nn import Networks, Noise, derive_seed, seeded
+from whitecrow.nn.noise import fill
+from whitecrow.train.plan import Batch
+
+__all__ = ["Execution", "Replicas"]
+
+Execution = Literal["direct", "vmap", "loop"]
+
+
+class Replicas:
+    """The stacked tensors ``[R, ...]`` of R replicas, which train and score without seeing one another.
+
+    Parameters
+    ----------
+    template : Networks
+        The structure of one replica; its tensors are not used.
+    stacked : dict of str to Tensor [R, ...]
+        The tensors of all replicas by their names in the structure.
+    execution : {"direct", "vmap", "loop"}
+        How several replicas run; a single one always runs directly. *direct*: the method's lines on stacked tensors;
+        *vmap*: ``torch.func.vmap`` over them; *loop*: one replica after the other.
+
+    Notes
+    -----
+    The stacked tensors are the only storage. The networks that run, and those that :meth:`replica` hands out, are
+    views of it, so what one of them writes in place, all see.
+    """
+
+    def __init__(self, template: Networks, stacked: dict[str, Tensor], execution: Execution = "vmap") -> None:
+        self.n = len(next(iter(stacked.values())))
+        self.execution: Execution = "direct" if self.n == 1 else execution
+        self.stacked = stacked
+        self.trainable = [name for name, p in template.named_parameters() if p.requires_grad]
+        self._template = template
+        self._views = [self._view(r) for r in range(self.n)]
+        self._net = self._running()
+        self._noises = {
+            name: [net.get_submodule(name) for net in (self._net, *self._views)]
+            for name, module in template.named_modules()
+            if isinstance(module, Noise)
+        }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._template, self.stacked, self.execution)
+
+    @classmethod
+    def build(
+        cls,
+        networks: Callable[[InputSpec], Networks],
+        spec: InputSpec,
+        seeds: Sequence[int],
+        execution: Execution,
+        device: torch.device | str = "cpu",
+    ) -> "Replicas":
+        """Initialise one replica per seed; each is what a solo fit with that seed starts from."""
+        replicas = []
+        for seed in seeds:
+            with seeded(derive_seed(seed, "networks")):
+                replicas.append(networks(spec).to(device))
+        return cls.stack(replicas, execution)
+
+    @classmethod
+    def stack(cls, replicas: Sequence[Networks], execution: Execution = "vmap") -> "Replicas":
+        """Stack the tensors of networks of one structure."""
+        tensors = [dict(net.tensors()) for net in replicas]
+        stacked = {name: torch.stack([t[name].detach() for t in tensors]) for name in tensors[0]}
+        return cls(deepcopy(replicas[0]), stacked, execution)
+
+    def _view(self, r: int) -> Networks:
+        net = deepcopy(self._template)
+        for name, tensor in self.stacked.items():
+            net.swap(name, tensor[r])
+        return net
+
+    def _running(self) -> Networks:
+        """Return the networks that a step runs on: replica 0 itself, or the stacked ones."""
+        if self.n == 1:
+            return self._views[0]
+        net = deepcopy(self._template)
+        for name, tensor in self.stacked.items():
+            net.swap(name, tensor)
+        return net.mark_stacked() if self.execution == "direct" else net
+
+    def replica(self, r: int) -> Networks:
+        """Return replica ``r`` as networks of its own, whose tensors are views of the stacked ones."""
+        return self._views[r]
+
+    def gather(self, r: int) -> None:
+        """Take over tensors of replica ``r`` that a hook has replaced instead of written in place."""
+        for name, tensor in self._views[r].tensors():
+            home = self.stacked[name][r]
+            if tensor.data_ptr() != home.data_ptr():
+                home.copy_(tensor.detach())
+                self._views[r].swap(name, home)
+
+    def train(self, mode: bool = True) -> None:
+        """Put every network into training mode, or into evaluation mode."""
+        for net in (self._net, *self._views):
+            net.train(mode)
+
+    def leaves(self, members: Iterable[str]) -> list[Tensor]:
+        """Return the tensors to differentiate for the named members (all, if there are none)."""
+        chosen = tuple(members)
+        names = [n for n in self.trainable if not chosen or n.split(".")[0] in chosen]
+        nets = self._views if self.execution == "loop" else [self._net]
+        parameters = [dict(net.named_parameters()) for net in nets]
+        return [p[name] for p in parameters for name in names]
+
+    def freeze_all_but(self, leaves: list[Tensor]) -> None:
+        """Let gradients flow to these tensors only."""
+        chosen = {id(leaf) for leaf in leaves}
+        for net in (self._net, *self._views):
+            for parameter in net.parameters():
+                parameter.requires_grad_(id(parameter) in chosen)
+
+    def square_norms(self, grads: Sequence[Tensor]) -> Tensor:
+        """Return the squared norm of the whole gradient of each replica, ``[R]``."""
+        if self.n == 1:
+            return torch.stack([g.square().sum() for g in grads]).sum().reshape(1)
+        if self.execution == "loop":
+            per_leaf = torch.stack([g.square().sum() for g in grads])
+            return per_leaf.reshape(self.n, -1).sum(1)
+        return torch.stack([g.flatten(1).square().sum(1) for g in grads]).sum(0)
+
+    def scale(self, grads: Sequence[Tensor], factors: Tensor) -> None:
+        """Multiply each replica's gradient by its factor ``[R]``, in place."""
+        per_replica = len(grads) // self.n
+        for i, g in enumerate(grads):
+            if self.n == 1:
+                g.mul_(factors[0])
+            elif self.execution == "loop":
+                g.mul_(factors[i // per_replica])
+            else:
+                g.mul_(factors.reshape(-1, *[1] * (g.dim() - 1)))
+
+    def losses(self, loss: Callable[[Networks, Batch], Tensor], batch: Batch) -> Tensor:
+        """Return the loss of each replica, ``[R]`` (``[]`` for one), for a batch ``[R, B, ...]`` (``[B, ...]``)."""
+        if self.execution == "direct":
+            return loss(self._net, batch)
+        return self._map(lambda net, x, y, w: loss(net, Batch(x, y, w)), batch.x, batch.y, batch.weight)
+
+    def scores(self, score: Callable[[Networks, Tensor], Tensor], x: Tensor) -> Tensor:
+        """Return the scores ``[R, B]`` of rows ``[B, ...]`` under each replica."""
+        if self.n == 1:
+            return score(self._net, x).unsqueeze(0)
+        rows = x.expand(self.n, *x.shape)
+        return score(self._net, rows) if self.execution == "direct" else self._map(score, rows)
+
+    def _map(self, function: Callable[..., Tensor], *rows: Tensor | None) -> Tensor:
+        if self.execution == "loop":
+            return torch.stack(
+                [function(net, *(t if t is None else t[r] for t in rows)) for r, net in enumerate(self._views)]
+            )
+        state = dict(self._net.tensors())
+
+        def one(tensors: dict[str, Tensor], *arguments: Tensor | None) -> Any:
+            return functional_call(self._net, tensors, (function, *arguments))
+
+        return vmap(one, in_dims=(0, *(None if t is None else 0 for t in rows)), randomness="error")(state, *rows)
+
+    def draw_noise(self, *counters: int | str) -> None:
+        """Refill every pool of noise for these counters (an epoch of a stage, or scoring)."""
+        for name, modules in self._noises.items():
+            distribution = modules[0].distribution
+            fill(self.stacked[f"{name}.key"], self.stacked[f"{name}.pool"], distribution, *counters)
+
+    def seek_noise(self, step: int) -> None:
+        """Place the noise of optimiser step ``step``."""
+        for modules in self._noises.values():
+            for module in modules:
+                module.seek(step)
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """Return a copy of the stacked tensors."""
+        return {name: tensor.clone() for name, tensor in self.stacked.items()}
+
+    @torch.no_grad()
+    def restore(self, snapshot: dict[str, Tensor], chosen: Tensor | None = None) -> None:
+        """Put a snapshot back, for all replicas or for those chosen (bool ``[R]``)."""
+        for name, tensor in self.stacked.items():
+            if chosen is None:
+                tensor.copy_(snapshot[name])
+            else:
+                tensor[chosen] = snapshot[name][chosen]
+
+    def finite(self) -> Tensor:
+        """Return whether every number of each replica is finite, bool ``[R]``."""
+        checks = [torch.isfinite(t).flatten(1).all(1) for t in self.stacked.values() if t.is_floating_point()]
+        return torch.stack(checks).all(0) if checks else torch.ones(self.n, dtype=torch.bool)
