@@ -174,7 +174,7 @@ class Detector(OutlierMixin, BaseEstimator):
         rows = self._accept(X, fitting=True)
         labels = self._labels(y, len(rows))
         seeds = self._resolve_seeds()
-        fitting, held_out = self._split(labels, seeds[0])
+        fitting, held_out = self._split(labels)
         self.encoder_ = TableEncoder(scaling=self.scaling, clip=self.clip).fit(rows, rows=fitting)
         encoded = self.encoder_.transform(rows)
         self.spec_ = InputSpec("table", (encoded.shape[1],))
@@ -186,7 +186,7 @@ class Detector(OutlierMixin, BaseEstimator):
         self.calibration_scores_ = np.sort(self._score(encoded[held_out]).mean(0))
         self._set_fit_scores(encoded)
         self._default_threshold()
-        self._keep_reference(encoded[fitting], seeds[0])
+        self._keep_reference(encoded[fitting])
         self.summary_ = {
             "rows": len(rows),
             "rows_trained_on": len(fitting),
@@ -259,7 +259,7 @@ class Detector(OutlierMixin, BaseEstimator):
             raise DataError("y labels every row as an anomaly; at least 2 other rows are needed to learn from.")
         return labels.astype(np.int64)
 
-    def _split(self, labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _split(self, labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the rows to train on and the rows to calibrate on, both in their order."""
         known = labels == 1
         candidates = np.flatnonzero(~known)
@@ -268,7 +268,8 @@ class Detector(OutlierMixin, BaseEstimator):
         n_held_out = min(int(np.ceil(self.calibration * len(candidates))), len(normal))
         if len(candidates) - n_held_out < 2:
             n_held_out = 0
-        rng = np.random.default_rng(derive_seed(seed, "calibration"))
+        # The same rows for every seed, so that a replica is what a solo fit with its seed gives.
+        rng = np.random.default_rng(derive_seed("calibration"))
         held_out = np.sort(rng.permutation(normal)[:n_held_out])
         pool = np.arange(len(labels)) if self.uses_labels else candidates
         return np.setdiff1d(pool, held_out), held_out
@@ -279,8 +280,8 @@ class Detector(OutlierMixin, BaseEstimator):
             scores = scores[np.linspace(0, len(scores) - 1, _KEPT_SCORES).round().astype(int)]
         self.fit_scores_ = scores
 
-    def _keep_reference(self, encoded: NDArray[np.float32], seed: int) -> None:
-        rng = np.random.default_rng(derive_seed(seed, "reference"))
+    def _keep_reference(self, encoded: NDArray[np.float32]) -> None:
+        rng = np.random.default_rng(derive_seed("reference"))
         sample = encoded[np.sort(rng.permutation(len(encoded))[: 2 * _KEPT_ROWS])]
         normal = self._score(sample).mean(0) <= self.threshold_
         self.reference_ = sample[normal][:_KEPT_ROWS]

@@ -77,10 +77,11 @@ class Adam:
         self._steps += 1
         self._step.add_(1)
         beta1, beta2 = self.objective.betas
-        # The kernel behind torch.optim.Adam(fused=True), without the optimiser's bookkeeping per step.
+        # The kernel behind torch.optim.Adam(fused=True), without the optimiser's bookkeeping per step. It reads memory
+        # in order, and automatic differentiation may return a transposed gradient.
         torch._fused_adam_(
             self.leaves,
-            list(grads),
+            [g.contiguous() for g in grads],
             self._first,
             self._second,
             [],
