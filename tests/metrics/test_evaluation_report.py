@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import metrics as sk
 
 from whitecrow import metrics
@@ -19,9 +20,9 @@ def table(n=2000, share=0.1, seed=0):
     return y, np.exp(rng.normal(size=n) + 2 * y)
 
 
-def report(y, scores, threshold=4.0, **options):
+def report(y, scores, threshold=4.0, n_resamples=100, **options):
     return metrics.evaluation_report(
-        y, scores, threshold, threshold_source=SOURCE, **({"n_resamples": 100} | options)
+        y, scores, threshold, threshold_source=SOURCE, n_resamples=n_resamples, **options
     )
 
 
@@ -48,6 +49,27 @@ def test_every_figure_lies_in_its_interval():
     for figure in report(*table(), n_resamples=300, costs=metrics.Costs(10, 1)).metrics.values():
         assert figure.low <= figure.value <= figure.high
         assert figure.low < figure.high
+
+
+def test_shares_have_the_interval_of_the_rows_they_are_a_share_of():
+    y, scores = table()
+    flags = scores > 4.0
+    found = report(y, scores).metrics
+    for name, hits, n in [
+        ("precision", (y & flags).sum(), flags.sum()),
+        ("recall", (y & flags).sum(), y.sum()),
+        ("false_positive_rate", ((1 - y) & flags).sum(), (1 - y).sum()),
+    ]:
+        reference = stats.binomtest(int(hits), int(n)).proportion_ci(method="wilson")
+        assert (found[name].low, found[name].high) == pytest.approx(tuple(reference), abs=1e-9)
+
+
+def test_copies_of_rows_do_not_narrow_any_interval_by_groups():
+    y, scores = table(300)
+    copies = np.repeat(np.arange(300), 20)
+    once, grouped = report(y, scores).metrics, report(y[copies], scores[copies], groups=copies).metrics
+    for name, figure in once.items():
+        assert grouped[name] == pytest.approx(figure, abs=1e-9)
 
 
 def test_resampled_figures_are_those_of_resampled_rows():
@@ -125,6 +147,7 @@ def test_a_sound_table_has_no_notes():
 def test_cost_compares_the_threshold_with_the_rules_that_need_no_detector():
     y, scores = table()
     cost = report(y, scores, costs=metrics.Costs(miss=20, false_alarm=1)).cost
+    assert cost is not None
     flags = scores > 4.0
     assert cost.at_threshold.value == pytest.approx(np.mean(20 * (y & ~flags) + ((1 - y) & flags)))
     assert cost.flag_nothing == pytest.approx(20 * y.mean())

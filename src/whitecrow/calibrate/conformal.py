@@ -88,14 +88,15 @@ def benjamini_hochberg(p: ArrayLike, level: float) -> NDArray[np.bool_]:
     Notes
     -----
     The false-discovery rate is at most ``level`` times the share of normal rows, for independent p-values
-    and for conformal ones that share a calibration set (they are positively dependent; Bates et al. 2023,
-    theorem 2). Whether a row is flagged depends on the batch it is in. The smallest p-value is 1 / (n + 1):
+    and for conformal ones that share a calibration set (they are positively dependent [2]_). Whether a row is flagged depends on the batch it is in. The smallest p-value is 1 / (n + 1):
     to flag r of m rows, n must be at least m / (r level) - 1.
 
     References
     ----------
     .. [1] Y. Benjamini, Y. Hochberg, "Controlling the False Discovery Rate", Journal of the Royal
        Statistical Society B 57(1), 1995.
+    .. [2] S. Bates et al., "Testing for Outliers with Conformal p-values", Annals of Statistics 51(1), 2023,
+       arXiv:2104.08279.
     """
     check("benjamini_hochberg", "level", level, Level)
     values = finite_vector("p", p)

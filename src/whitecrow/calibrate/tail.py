@@ -177,7 +177,7 @@ def _fit_pareto(excess: NDArray[np.float64]) -> tuple[float, float]:
         Above 0, in units of their mean.
     """
     n = len(excess)
-    n_grid = 30 + math.isqrt(n)
+    n_grid = 20 + math.isqrt(n)
     first_quartile = max(0, math.floor(n / 4 + 0.5) - 1)
     # A quarter of near-copies of the level quantile must not blow the grid up.
     quartile = max(float(np.partition(excess, first_quartile)[first_quartile]), 1e-9)
