@@ -58,7 +58,8 @@ def read_npz(path: Path) -> pl.DataFrame:
     """
 
     def load() -> dict[str, Any]:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, because numpy leaves a damaged file open.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as archive:
             return {key: archive[key] for key in ("X", "y") if key in archive.files} or {"": archive.files}
 
     return _pair(path, _guarded(path, load))

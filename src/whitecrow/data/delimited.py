@@ -168,7 +168,8 @@ class TextTable:
             pieces = block.split(mark) if self.dialect.quote else [block]
             for k in range(0, len(pieces), 2):
                 if self.dialect.arff:
-                    pieces[k] = re.sub(rb"(?m)^%[^\n]*\n?", b"", pieces[k])
+                    # Blanks before a quote would make it an ordinary character.
+                    pieces[k] = re.sub(rb",[ \t]+", b",", re.sub(rb"(?m)^%[^\n]*\n?", b"", pieces[k]))
                 pieces[k] = re.sub(rb"\n(?:\r?\n)+", b"\n", pieces[k].replace(b"\r\n", b"\n"))
             block = mark.join(pieces).lstrip(b"\r\n")
         return block
