@@ -88,8 +88,9 @@ def benjamini_hochberg(p: ArrayLike, level: float) -> NDArray[np.bool_]:
     Notes
     -----
     The false-discovery rate is at most ``level`` times the share of normal rows, for independent p-values
-    and for conformal ones that share a calibration set (they are positively dependent [2]_). Whether a row is flagged depends on the batch it is in. The smallest p-value is 1 / (n + 1):
-    to flag r of m rows, n must be at least m / (r level) - 1.
+    and for conformal ones that share a calibration set (they are positively dependent [2]_). Whether a row
+    is flagged depends on the batch it is in. The smallest p-value is 1 / (n + 1): to flag r of m rows, n must
+    be at least m / (r level) - 1.
 
     References
     ----------
