@@ -67,8 +67,7 @@ ATTACKS: dict[str, tuple[float, tuple[Variant, ...]]] = {
         (
             # As fast as the server answers.
             Variant(0.34, "gateways", "mail", ("imap", "https"), (1.5, 700, 900), 0.4, spread=0.2,
-                flags=(("RSTO", 0.20),),
-                    keeps=("source", "destination"), campaign=12),
+                    flags=(("RSTO", 0.20),), keeps=("source", "destination"), campaign=12),
             # Sprayed from a botnet over a long time; the server hangs up.
             Variant(0.33, "internet", "web", _WEB, (1.5, 1200, 1500), 6, flags=(("RSTR", 0.60), ("S1", 0.20)),
                     keeps=("destination",), campaign=12),
@@ -84,10 +83,10 @@ ATTACKS: dict[str, tuple[float, tuple[Variant, ...]]] = {
             Variant(0.34, "gateways", "web", _WEB, (900, 4e7, 20_000), 120, spread=0.8),
             # In name lookups that are far too large.
             Variant(0.33, "gateways", "internet", ("dns", "https"), (0.3, 900, 1500), 0.4, spread=0.3,
-                protocol="udp",
-                    campaign=12),
+                    protocol="udp", campaign=12),
             # In small portions over a connection that never ends.
-            Variant(0.33, "gateways", "internet", _WEB, (6000, 1_200, 8_000), 400, spread=0.5),
+            Variant(0.33, "gateways", "internet", _WEB, (6000, 1_200, 8_000), 400, spread=0.5,
+                    flags=(("S1", 0.60),)),
         ),
     ),
     "beaconing": (
@@ -97,7 +96,8 @@ ATTACKS: dict[str, tuple[float, tuple[Variant, ...]]] = {
             Variant(0.34, "gateways", "internet", _WEB, (0.6, 700, 450), 20, jitter=0.3,
                     flags=(("S0", 0.40), ("RSTR", 0.40)), keeps=("source", "destination")),
             # One long connection after another, hardly anything said.
-            Variant(0.33, "gateways", "internet", _WEB, (8000, 4_000, 6_000), 9000, spread=0.4, jitter=0.2),
+            Variant(0.33, "gateways", "internet", _WEB, (8000, 4_000, 6_000), 9000, spread=0.4, jitter=0.2,
+                    flags=(("S1", 0.50),)),
             # Hidden in echo requests.
             Variant(0.33, "gateways", "servers", ("other",), (0.1, 5_000, 5_000), 300, spread=0.3, jitter=0.3,
                     protocol="icmp"),
@@ -110,7 +110,8 @@ ATTACKS: dict[str, tuple[float, tuple[Variant, ...]]] = {
             Variant(0.34, "gateways", "office", ("smb", "ssh", "https"), (4.0, 5_000, 5_000), 2,
                     flags=(("REJ", 0.20), ("S0", 0.20))),
             # Held open for hours through a relay outside.
-            Variant(0.33, "gateways", "internet", ("ssh", "https"), (7000, 60_000, 60_000), 600, spread=0.7),
+            Variant(0.33, "gateways", "internet", ("ssh", "https"), (7000, 60_000, 60_000), 600, spread=0.7,
+                    flags=(("S1", 0.50),)),
             # Copying all there is to read.
             Variant(0.33, "gateways", "servers", ("smb", "https"), (40, 9_000, 3e7), 60),
         ),
