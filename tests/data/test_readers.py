@@ -94,8 +94,16 @@ def test_quotes_inside_plain_cells_are_characters(write):
 
 @pytest.mark.parametrize(
     "content",
-    ["a,b\n1,x\n2,y\n", "\ufeffa,b\n1,x\n2,y\n", "a,b\r\n1,x\r\n2,y\r\n", "a,b\r1,x\r2,y\r", "a,b\n1,x\n2,y"]
-    + ["\n\na,b\n\n1,x\n\n\n2,y\n\n\n", "a,b\r\n1,x\r\n\r\n2,y\r\n\r\n", " a , b \n1,x\n2,y\n"],
+    [
+        "a,b\n1,x\n2,y\n",
+        "\ufeffa,b\n1,x\n2,y\n",
+        "a,b\r\n1,x\r\n2,y\r\n",
+        "a,b\r1,x\r2,y\r",
+        "a,b\n1,x\n2,y",
+        "\n\na,b\n\n1,x\n\n\n2,y\n\n\n",
+        "a,b\r\n1,x\r\n\r\n2,y\r\n\r\n",
+        " a , b \n1,x\n2,y\n",
+    ],
 )
 def test_marks_line_ends_and_blank_lines_change_nothing(write, content):
     table = read_table(write(content))
@@ -356,7 +364,8 @@ def test_damaged_binary_files_give_a_file_format_error(tmp_path, name, capfd):
 def test_arff_nominal_attributes_are_text_and_question_marks_missing(write):
     path = write(
         "% a comment\n@RELATION flows\n\n@attribute 'the size' numeric\n@ATTRIBUTE flag {S0, 'S F', 1}\n"
-        "@attribute when date 'yyyy-MM-dd'\n@data\n% another\n1.5, S0, 2026-01-31\n?, 'S F', ?\n2, ?, 2026-02-01\n",
+        "@attribute when date 'yyyy-MM-dd'\n@data\n% another\n"
+        "1.5, S0, 2026-01-31\n?, 'S F', ?\n2, ?, 2026-02-01\n",
         "flows.arff",
     )
     table = read_table(path)

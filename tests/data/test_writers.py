@@ -74,12 +74,13 @@ def test_a_block_without_a_batch_is_an_error_and_leaves_nothing(tmp_path):
 
 
 def test_batches_must_agree(tmp_path):
-    with (
-        pytest.raises(DataError, match="same columns and types"),
-        TableWriter(tmp_path / "t.csv") as writer,
-    ):
-        writer.write(pl.DataFrame({"a": [1]}))
-        writer.write(pl.DataFrame({"a": ["x"]}))
+    def disagreeing():
+        with TableWriter(tmp_path / "t.csv") as writer:
+            writer.write(pl.DataFrame({"a": [1]}))
+            writer.write(pl.DataFrame({"a": ["x"]}))
+
+    with pytest.raises(DataError, match="same columns and types"):
+        disagreeing()
     assert everything_in(tmp_path) == []
 
 

@@ -24,7 +24,7 @@ def number_values(column: pl.Series, kind: str) -> np.ndarray:
         raise DataError(
             f"Column {column.name!r} held a {kind} in training, but is now {dtype}. Give it the type it had."
         )
-    values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    values = column.cast(pl.Float64).to_numpy()
     if count := int(np.isinf(values).sum()):
         raise DataError(
             f"Column {column.name!r} holds inf or -inf in {count} rows. Replace them by missing "
