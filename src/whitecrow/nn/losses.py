@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from whitecrow.core.errors import TrainingError
 from whitecrow.nn.perceptron import transforms_active
 
 __all__ = ["squared_error"]
@@ -19,8 +19,9 @@ class _SquaredError(torch.autograd.Function):
         return torch.linalg.vecdot(difference, difference)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None]:  # type: ignore[override]
+        if torch.is_grad_enabled():
+            raise TrainingError("The gradient of squared_error is not differentiable; use torch.func.grad in a loss.")
         (difference,) = ctx.saved_tensors
         slope = difference * (2 * g).unsqueeze(-1)
         return (-slope if ctx.needs_input_grad[0] else None), (slope if ctx.needs_input_grad[1] else None)

@@ -61,13 +61,20 @@ class Networks(nn.Module):
                 yield name, tensor
 
     def swap(self, name: str, tensor: Tensor) -> None:
-        """Put ``tensor`` in the place of the parameter or buffer called ``name``, without a copy."""
+        """Put ``tensor`` in the place of the parameter or buffer called ``name``, without a copy.
+
+        A parameter that several modules share (tied weights) is replaced in all of them.
+        """
         path, _, leaf = name.rpartition(".")
-        module = self.get_submodule(path)
-        if leaf in module._parameters:
-            module._parameters[leaf] = nn.Parameter(tensor, requires_grad=tensor.is_floating_point())
-        else:
-            module._buffers[leaf] = tensor
+        home = self.get_submodule(path)
+        old = home._parameters[leaf] if leaf in home._parameters else home._buffers[leaf]
+        if isinstance(old, nn.Parameter) and not isinstance(tensor, nn.Parameter):
+            tensor = nn.Parameter(tensor, requires_grad=tensor.is_floating_point())
+        for module in self.modules():
+            for members in (module._parameters, module._buffers):
+                for key, value in members.items():
+                    if value is old:
+                        members[key] = tensor  # type: ignore[assignment]
 
     def mark_stacked(self) -> "Networks":
         """Declare that the tensors carry a leading replica axis."""

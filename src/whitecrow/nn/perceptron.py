@@ -13,13 +13,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch._C import _are_functorch_transforms_active as transforms_active
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from whitecrow.core.errors import TrainingError
 from whitecrow.nn.noise import Dropout
 from whitecrow.nn.spectral_norm import SpectralNorm
 
-__all__ = ["MLP", "Activation", "Initialisation", "hidden_width", "mlp", "transforms_active"]
+__all__ = ["MLP", "Activation", "Initialisation", "hidden_width", "mlp", "reconstruction_error", "transforms_active"]
 
 Activation = Literal["relu", "leaky-relu", "elu", "tanh", "sigmoid", "softplus", "none"]
 Initialisation = Literal["kaiming", "xavier", "normal"]
@@ -95,33 +95,55 @@ class MLP(nn.Module):
         spectral: bool,
     ) -> None:
         super().__init__()
-        n_layers = len(widths) - 1
         self.widths = widths
-        self.activations = (*[activation] * (n_layers - 1), output)
-        self.weights = nn.ParameterList(
-            nn.Parameter(_initial(torch.empty(o, i), init, act))
-            for i, o, act in zip(widths, widths[1:], self.activations, strict=False)
-        )
-        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(o)) for o in widths[1:]) if bias else None
+        self.activations: tuple[Activation, ...] = (*[activation] * (len(widths) - 2), output)
+        shapes = list(zip(widths[1:], widths, strict=False))
+        for layer, (shape, act) in enumerate(zip(shapes, self.activations, strict=True)):
+            self.register_parameter(f"weight{layer}", _initial(torch.empty(shape), init, act))
+        for layer, (out, _) in enumerate(shapes if bias else []):
+            self.register_parameter(f"bias{layer}", nn.Parameter(torch.zeros(out)))
         self.dropout = Dropout(dropout) if dropout else None
-        self.spectral = nn.ModuleList(SpectralNorm(w) for w in self.weights) if spectral else None
+        weights = list(self._parameters.values())[: len(shapes)]
+        self.spectral = nn.ModuleList(SpectralNorm(w) for w in weights if w is not None) if spectral else None
+
+    def layers(self, rows: torch.Size) -> "_Layers":
+        """Return what the layers compute with, for an input whose shape without the last axis is ``rows``."""
+        tensors: list[Any] = list(self._parameters.values())
+        n = len(self.activations)
+        weights, biases = tensors[:n], tensors[n:] or [None] * n
+        if self.spectral is not None:
+            weights = [norm(w) for norm, w in zip(self.spectral, weights, strict=True)]
+        masks: list[Tensor | None] = [None] * n
+        if self.dropout is not None and self.training:
+            masks[:-1] = [self.dropout.mask(torch.Size((*rows, width))) for width in self.widths[1:-1]]
+        return self.activations, weights, biases, masks
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output ``[..., out]`` for an input ``[..., in]`` of at least one row axis."""
-        weights = list(self.weights)
-        biases = list(self.biases) if self.biases is not None else [None] * len(weights)
-        if self.spectral is not None:
-            weights = [norm(w) for norm, w in zip(self.spectral, weights, strict=True)]
-        first = weights[0].dim() - 2  # 1 where a replica axis leads
+        first = len(self._parameters["weight0"].shape) - 2  # type: ignore[union-attr]  # 1 where a replica axis leads
         rows = x if x.dim() == first + 2 else x.flatten(first, -2)
-        masks: list[Tensor | None] = [None] * (len(weights) - 1)
-        if self.dropout is not None and self.training:
-            masks = [self.dropout.mask(torch.Size((*rows.shape[:-1], width))) for width in self.widths[1:-1]]
-        if transforms_active():
-            y = _values(self.activations, rows, weights, biases, masks)[-1]
-        else:
-            y = _Perceptron.apply(self.activations, rows, *weights, *biases, *masks)
+        y = _run(rows, self.layers(rows.shape[:-1]), error=False)
         return y if rows is x else y.unflatten(first, x.shape[first:-1])
+
+
+def reconstruction_error(x: Tensor, *networks: MLP) -> Tensor:
+    r"""Return the squared error of each row after a chain of perceptrons, :math:`\lVert x - D(E(x)) \rVert^2`.
+
+    Parameters
+    ----------
+    x : Tensor [B, D] or [R, B, D]
+        Rows.
+    *networks : MLP
+        Applied one after the other; the last one's output has the shape of ``x``. Chain and error are one node.
+
+    Returns
+    -------
+    Tensor [B] or [R, B]
+        Sum over the D features, at least 0.
+    """
+    parts = [network.layers(x.shape[:-1]) for network in networks]
+    activations, weights, biases, masks = ([entry for part in parts for entry in part[i]] for i in range(4))
+    return _run(x, (tuple(activations), weights, biases, masks), error=True)
 
 
 def _initial(weight: Tensor, init: Initialisation, activation: Activation) -> nn.Parameter:
@@ -133,16 +155,27 @@ def _initial(weight: Tensor, init: Initialisation, activation: Activation) -> nn
     return nn.Parameter(nn.init.uniform_(weight, -bound, bound))
 
 
+_Layers = tuple[Sequence[str], list[Tensor], list[Tensor | None], list[Tensor | None]]
+
+
+def _run(x: Tensor, layers: _Layers, *, error: bool) -> Tensor:
+    if not transforms_active():
+        activations, weights, biases, masks = layers
+        return _Perceptron.apply((activations, masks, error), x, *weights, *biases)
+    y = _values(x, *layers)[-1]
+    return (y - x).square().sum(-1) if error else y
+
+
 def _values(
-    activations: Sequence[str],
     x: Tensor,
+    activations: Sequence[str],
     weights: Sequence[Tensor],
     biases: Sequence[Tensor | None],
     masks: Sequence[Tensor | None],
 ) -> list[Tensor]:
     """Return the value after each layer, the input first."""
     values = [x]
-    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+    for activation, weight, bias, mask in zip(activations, weights, biases, masks, strict=True):
         h = values[-1]
         if bias is None:
             z = h @ weight.mT
@@ -150,44 +183,58 @@ def _values(
             z = torch.baddbmm(bias.unsqueeze(1), h, weight.mT)
         else:
             z = torch.addmm(bias, h, weight.t())
-        h = _ACTIVATE[activations[layer]](z)
-        if layer < len(masks) and masks[layer] is not None:
-            h = h * masks[layer]
-        values.append(h)
+        h = _ACTIVATE[activation](z)
+        values.append(h if mask is None else h * mask)
     return values
 
 
 class _Perceptron(torch.autograd.Function):
-    """Arguments: activations, x, n weights, n biases, n - 1 masks. Returns the output."""
+    """Arguments: (activations, masks, error), x, n weights, n biases. Returns the output, or its squared error."""
 
     @staticmethod
-    def forward(ctx: Any, activations: Sequence[str], x: Tensor, *tensors: Tensor | None) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, plan: tuple[Any, ...], x: Tensor, *tensors: Any) -> Tensor:  # type: ignore[override]
+        activations, masks, error = plan
         n = len(activations)
-        weights, biases, masks = tensors[:n], tensors[n : 2 * n], tensors[2 * n :]
-        values = _values(activations, x, weights, biases, masks)  # type: ignore[arg-type]
-        ctx.activations, ctx.has_bias = activations, biases[0] is not None
-        ctx.save_for_backward(*values, *weights, *masks)
-        return values[-1]
+        values = _values(x, activations, tensors[:n], tensors[n:], masks)
+        output = values.pop()
+        ctx.plan, ctx.hidden = plan, values
+        if not error:
+            ctx.save_for_backward(*tensors[:n], output)
+            return output
+        difference = output - x
+        ctx.save_for_backward(*tensors[:n], output if activations[-1] != "none" else difference)
+        ctx.difference = difference
+        return torch.linalg.vecdot(difference, difference)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        n = len(ctx.activations)
-        saved = ctx.saved_tensors
-        values, weights, masks = saved[: n + 1], saved[n + 1 : 2 * n + 1], saved[2 * n + 1 :]
+        if torch.is_grad_enabled():
+            raise TrainingError(
+                "A perceptron's gradient was asked to be differentiable. Inside a loss, take gradients by "
+                "torch.func.grad, which may be differentiated again."
+            )
+        activations, masks, error = ctx.plan
+        n = len(activations)
+        *weights, output = ctx.saved_tensors
+        values = [*ctx.hidden, output]
+        if error:
+            g = slope = ctx.difference * (2 * g).unsqueeze(-1)
+        needed = ctx.needs_input_grad
         product = torch.bmm if g.dim() == 3 else torch.mm
-        grads: list[Tensor | None] = [None] * (3 * n - 1)
+        grads: list[Tensor | None] = [None] * (2 * n)
         for layer in range(n - 1, -1, -1):
-            h = values[layer + 1]
-            if layer < n - 1 and masks[layer] is not None:
-                g = g * masks[layer]
+            h, mask = values[layer + 1], masks[layer]
+            if mask is not None:
+                g = g * mask
                 # What was kept is stored scaled; what was dropped has no gradient, whatever its value.
-                h = h / masks[layer].clamp_min(1.0)
-            g = _BACK[ctx.activations[layer]](g, h)
-            if ctx.needs_input_grad[2 + layer]:
+                h = h / mask.clamp_min(1.0)
+            g = _BACK[activations[layer]](g, h)
+            if needed[2 + layer]:
                 grads[layer] = product(g.mT, values[layer])
-            if ctx.has_bias and ctx.needs_input_grad[2 + n + layer]:
+            if needed[2 + n + layer]:
                 grads[n + layer] = g.sum(-2)
-            if layer or ctx.needs_input_grad[1]:
+            if layer or needed[1]:
                 g = product(g, weights[layer])
-        return None, g if ctx.needs_input_grad[1] else None, *grads
+        if not needed[1]:
+            return None, None, *grads
+        return None, (g - slope if error else g), *grads

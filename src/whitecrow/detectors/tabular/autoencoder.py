@@ -8,7 +8,7 @@ from torch import Tensor
 from whitecrow.core.parameters import Count, NonNegative, Probability
 from whitecrow.core.spec import InputSpec
 from whitecrow.detectors._deep import DeepDetector
-from whitecrow.nn import Activation, Networks, hidden_width, mlp, squared_error
+from whitecrow.nn import Activation, Networks, hidden_width, mlp, reconstruction_error, squared_error
 from whitecrow.train import Batch, Execution
 
 __all__ = ["AutoEncoder"]
@@ -66,11 +66,10 @@ class AutoEncoder(DeepDetector):
         )
 
     def loss(self, net: Networks, batch: Batch) -> Tensor:
+        if not self.code_penalty:
+            return batch.mean(reconstruction_error(batch.x, net.encoder, net.decoder))
         z = net.encoder(batch.x)
-        error = squared_error(batch.x, net.decoder(z))
-        if self.code_penalty:
-            error = error + self.code_penalty * z.square().sum(-1)
-        return batch.mean(error)
+        return batch.mean(squared_error(batch.x, net.decoder(z)) + self.code_penalty * z.square().sum(-1))
 
     def finish(self, net: Networks, X: Tensor) -> None:
         # A floor keeps a feature that is rebuilt exactly from drowning the others.
@@ -83,6 +82,6 @@ class AutoEncoder(DeepDetector):
 
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         if self.score == "sum":
-            return squared_error(x, net.decoder(net.encoder(x)))
+            return reconstruction_error(x, net.encoder, net.decoder)
         error = self.feature_scores(net, x)
         return error.amax(-1) if self.score == "max" else error.sum(-1)

@@ -1,0 +1,223 @@
+"""Compare whitecrow's autoencoder with PyOD's: same widths, batch, epochs and rows, in CPU time on one thread.
+
+Run ``make bench``. Candidates take turns in one process, so that a busy machine slows all of them; what is reported is
+the median over the rounds of the ratio within a round.
+"""
+
+import argparse
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from pyod.models.auto_encoder import AutoEncoder as PyODAutoEncoder
+
+import whitecrow as wc
+
+WIDTHS = (121, 64, 32, 16, 32, 64, 121)
+N_ROWS = 20_000
+N_SCORED = 100_000
+
+
+def table(n: int, seed: int = 0) -> np.ndarray:
+    """Return correlated rows [n, 121] with some heavy tails."""
+    rng = np.random.default_rng(seed)
+    factors = rng.standard_t(4, size=(n, 12))
+    return (factors @ rng.normal(size=(12, WIDTHS[0])) + 0.5 * rng.normal(size=(n, WIDTHS[0]))).astype(np.float32)
+
+
+def ours(batch: int, epochs: int, replicas: int = 1) -> wc.AutoEncoder:
+    """Return an autoencoder that trains on every row to the last epoch, as the peer does."""
+    return wc.AutoEncoder(
+        hidden_dims=(64, 32), latent_dim=16, batch_size=batch, epochs=epochs, n_replicas=replicas,
+        weight_decay=1e-5, validation=0.0, calibration=0.0, contamination=0.1, random_state=0, verbose=False,
+    )  # fmt: skip
+
+
+def pyod(batch: int, epochs: int, *, plain: bool) -> PyODAutoEncoder:
+    """Return the peer; plain is without its batch norm and dropout."""
+    extra = {"batch_norm": False, "dropout_rate": 0.0} if plain else {}
+    return PyODAutoEncoder(
+        hidden_neuron_list=[64, 32, 16], batch_size=batch, epoch_num=epochs, verbose=0, device="cpu", **extra
+    )
+
+
+def bare_epoch(batch: int, replicas: int = 1) -> Callable[[], None]:
+    """Return the matrix products of one epoch and nothing else."""
+    lead = (replicas,) if replicas > 1 else ()
+    product = torch.bmm if lead else torch.mm
+    values = [torch.randn(*lead, batch, w) for w in WIDTHS]
+    weights = [torch.randn(*lead, o, i) for i, o in zip(WIDTHS, WIDTHS[1:], strict=False)]
+
+    def run() -> None:
+        for _ in range(-(-N_ROWS // batch)):
+            for x, w in zip(values, weights, strict=False):
+                product(x, w.mT)
+            for layer in range(len(weights) - 1, -1, -1):
+                product(values[layer + 1].mT, values[layer])
+                if layer:
+                    product(values[layer + 1], weights[layer])
+
+    return run
+
+
+def cpu(call: Callable[[], object]) -> float:
+    """Return the CPU seconds of a call."""
+    start = time.process_time()
+    call()
+    return time.process_time() - start
+
+
+def per_epoch(fit: Callable[[int], object], few: int = 1, many: int = 4) -> float:
+    """Return the CPU seconds of one more epoch."""
+    return (cpu(lambda: fit(many)) - cpu(lambda: fit(few))) / (many - few)
+
+
+def ratios(rounds: int, numerator: str, denominator: str, seconds: dict[str, list[float]]) -> float:
+    """Return the median of the ratio within a round."""
+    pairs = zip(seconds[numerator], seconds[denominator], strict=True)
+    return statistics.median(a / b for a, b in list(pairs)[:rounds])
+
+
+def measure(batch: int, rounds: int) -> list[tuple[str, str, str]]:
+    """Return rows (what, figure, target) for one batch size."""
+    X = table(N_ROWS)
+    bare = bare_epoch(batch)
+    candidates: dict[str, Callable[[], float]] = {
+        "bare": lambda: cpu(bare),
+        "epoch": lambda: per_epoch(lambda e: ours(batch, e).fit(X)),
+        "epoch plain": lambda: per_epoch(lambda e: pyod(batch, e, plain=True).fit(X), 1, 2),
+        "epoch default": lambda: per_epoch(lambda e: pyod(batch, e, plain=False).fit(X), 1, 2),
+        "fit": lambda: cpu(lambda: ours(batch, 5).fit(X)),
+        "fit plain": lambda: cpu(lambda: pyod(batch, 5, plain=True).fit(X)),
+        "fit default": lambda: cpu(lambda: pyod(batch, 5, plain=False).fit(X)),
+        "fit 10": lambda: cpu(lambda: ours(batch, 5, replicas=10).fit(X)),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for candidate in candidates.values():
+        candidate()
+    for _ in range(rounds):
+        for name, candidate in candidates.items():
+            seconds[name].append(candidate())
+    small = batch < 512
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    return [
+        ("bare matrix products of one epoch", f"{median['bare']:.3f} s", ""),
+        ("our epoch", f"{median['epoch']:.3f} s", ""),
+        ("training loop / bare products", f"{ratios(rounds, 'epoch', 'bare', seconds):.2f}",
+         "at most 3" if small else "at most 1.7"),
+        ("epoch: PyOD without batch norm and dropout / ours",
+         f"{ratios(rounds, 'epoch plain', 'epoch', seconds):.1f}", "at least 3.3" if small else "at least 5"),
+        ("epoch: PyOD with its defaults / ours", f"{ratios(rounds, 'epoch default', 'epoch', seconds):.1f}",
+         "at least 5" if small else "at least 6"),
+        ("complete fit, 5 epochs: PyOD without batch norm and dropout / ours",
+         f"{ratios(rounds, 'fit plain', 'fit', seconds):.1f}", ""),
+        ("complete fit, 5 epochs: PyOD with its defaults / ours",
+         f"{ratios(rounds, 'fit default', 'fit', seconds):.1f}", ""),
+        ("10 replicas / one fit of PyOD without batch norm and dropout",
+         f"{ratios(rounds, 'fit 10', 'fit plain', seconds):.2f}", "at most 1.5" if small else ""),
+        ("10 replicas / one fit of PyOD with its defaults", f"{ratios(rounds, 'fit 10', 'fit default', seconds):.2f}",
+         ""),
+    ]  # fmt: skip
+
+
+def measure_scoring(rounds: int) -> list[tuple[str, str, str]]:
+    """Return rows for scoring 100,000 rows."""
+    X, rows = table(2_000), table(N_SCORED, 1)
+    mine, peer = ours(256, 1).fit(X), pyod(256, 1, plain=True).fit(X)
+    small_batch = pyod(32, 1, plain=True).fit(X)
+    seconds: dict[str, list[float]] = {"ours": [], "peer": [], "peer 32": []}
+    mine.anomaly_score(rows)
+    for _ in range(rounds):
+        seconds["ours"].append(cpu(lambda: mine.anomaly_score(rows)))
+        seconds["peer"].append(cpu(lambda: peer.decision_function(rows)))
+        seconds["peer 32"].append(cpu(lambda: small_batch.decision_function(rows)))
+    return [
+        ("rows scored per second", f"{N_SCORED / statistics.median(seconds['ours']):,.0f}", ""),
+        ("scoring: PyOD (batch 256) / ours", f"{ratios(rounds, 'peer', 'ours', seconds):.1f}", "at least 8"),
+        ("scoring: PyOD (its default batch of 32) / ours", f"{ratios(rounds, 'peer 32', 'ours', seconds):.1f}", ""),
+    ]
+
+
+_MEMORY = """
+import resource, sys
+sys.path.insert(0, {folder!r})
+import torch, peers
+torch.set_num_threads(1)
+X = peers.table(100_000)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+{fit}.fit(X)
+sys.stdout.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+"""
+_WARM_UP = """
+import sys, time
+sys.path.insert(0, {folder!r})
+import torch, peers
+torch.set_num_threads(1)
+X = peers.table(3_000)
+seconds = []
+for _ in range(3):
+    start = time.process_time()
+    peers.ours(128, 5).fit(X)
+    seconds.append(time.process_time() - start)
+sys.stdout.write(str(seconds[0] - min(seconds)))
+"""
+
+
+def in_new_process(code: str, **names: str) -> float:
+    """Return the number that a script prints."""
+    script = code.format(folder=str(Path(__file__).parent), **names)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def measure_processes() -> list[tuple[str, str, str]]:
+    """Return rows for what needs a process of its own: peak memory and warm-up."""
+    mine = in_new_process(_MEMORY, fit="peers.ours(128, 2)") / 1024
+    peer = in_new_process(_MEMORY, fit="peers.pyod(128, 2, plain=True)") / 1024
+    return [
+        ("peak memory of a fit on 100,000 rows beyond the data: ours", f"{mine:.0f} MB", ""),
+        ("peak memory of a fit on 100,000 rows beyond the data: PyOD", f"{peer:.0f} MB", ""),
+        ("warm-up: first fit of 3,000 rows in a process minus a later one", f"{in_new_process(_WARM_UP):.2f} s",
+         "below 1 s"),
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """Measure, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    sections = {f"Batch {batch}": measure(batch, options.rounds) for batch in (128, 1024)}
+    sections["Scoring"] = measure_scoring(options.rounds)
+    sections["Memory and warm-up"] = measure_processes()
+    names = ("whitecrow", "pyod", "torch", "numpy")
+    lines = [
+        "# Speed beside PyOD",
+        "",
+        f"`python benchmarks/peers.py --rounds {options.rounds}`: autoencoders {'-'.join(map(str, WIDTHS))} on "
+        f"{N_ROWS:,} rows, CPU time on one thread, candidates interleaved in one process, median over the rounds of "
+        f"the ratio within a round. Python {platform.python_version()}, "
+        + ", ".join(f"{name} {version(name)}" for name in names)
+        + ".",
+    ]
+    for title, rows in sections.items():
+        lines += ["", f"## {title}", "", "| what | figure | aim |", "|---|---|---|"]
+        lines += [f"| {what} | {figure} | {aim} |" for what, figure, aim in rows]
+    text = "\n".join(lines) + "\n"
+    sys.stdout.write(text)
+    if options.out is not None:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Nearest neighbours, exact in float64, among distinct rows that carry their number of copies."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from whitecrow.nn.noise import derive_seed
+
+__all__ = ["Reference", "distances", "nearest", "reference_rows"]
+
+_QUERY_ROWS = 256
+_BLOCK_ROWS = 4096
+_BLOCK_NUMBERS = 1 << 22
+_SPARE = 8
+
+
+class Reference(NamedTuple):
+    """Rows to search among.
+
+    Attributes
+    ----------
+    rows : Tensor [M, D]
+        Distinct rows in lexicographic order, so that the order of the training rows leaves no trace.
+    counts : Tensor [M], int64
+        Copies of each.
+    n_distinct : int
+        Distinct training rows. Greater than M if the reference is a sample.
+    """
+
+    rows: Tensor
+    counts: Tensor
+    n_distinct: int
+
+
+def reference_rows(X: Tensor, limit: int | None, sample: int, seed: int) -> Reference:
+    """Reduce training rows to distinct rows with their counts, and to a sample where these are too many.
+
+    Parameters
+    ----------
+    X : Tensor [N, D]
+        Training rows.
+    limit : int or None
+        Most distinct rows that are all kept. None keeps any number.
+    sample : int
+        Training rows that are drawn without replacement where there are more; their copies are counted.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    Reference
+    """
+    # Adding zero turns -0 into 0.
+    rows, counts = torch.unique(X + 0.0, dim=0, return_counts=True)
+    n_distinct = len(rows)
+    if limit is None or n_distinct <= limit:
+        return Reference(rows, counts, n_distinct)
+    generator = torch.Generator().manual_seed(derive_seed(seed, "reference rows"))
+    drawn = torch.randperm(len(X), generator=generator)[:sample].to(X.device)
+    # Drawing places in the sorted rows, not in X, gives the same sample for any order of X.
+    place = torch.searchsorted(counts.cumsum(0), drawn, right=True)
+    chosen, counts = torch.unique(place, return_counts=True)
+    return Reference(rows[chosen], counts, n_distinct)
+
+
+def nearest(x: Tensor, rows: Tensor, counts: Tensor, k: int) -> Tensor:
+    """Return the indices of the ``k`` nearest reference rows, nearest first.
+
+    A row with c copies is c neighbours and appears as often, cut off at the k-th. Equal distances are ordered by
+    index. The result is that of comparing all differences in float64, and that of each row depends on no other row.
+
+    Parameters
+    ----------
+    x : Tensor [B, D]
+        Rows whose neighbours are sought.
+    rows : Tensor [M, D]
+        Distinct reference rows.
+    counts : Tensor [M], int64
+        Copies of each, at least 1.
+    k : int
+        Neighbours, at most the sum of ``counts``.
+
+    Returns
+    -------
+    Tensor [B, k], int64
+
+    Notes
+    -----
+    One matrix product gives a lower bound of every squared distance: the expanded square less its worst rounding
+    error. The rows with the lowest bounds are candidates, whose distances are then computed from differences. If the
+    k-th of these lies below the bound of all other rows the search is complete; otherwise (many equal distances, or
+    many rows closer together than the rounding error) it is repeated with more candidates.
+    """
+    with torch.no_grad():
+        found = [_nearest(block, rows, counts, k) for block in x.detach().split(_QUERY_ROWS)]
+    return torch.cat(found) if found else torch.empty(0, k, dtype=torch.int64, device=x.device)
+
+
+def distances(x: Tensor, rows: Tensor, index: Tensor) -> Tensor:
+    """Return the Euclidean distances from ``x [B, D]`` to ``rows[index]``, ``index [B, k]``, in float64 [B, k]."""
+    x = x.double().unsqueeze(1)
+    step = max(1, _BLOCK_NUMBERS // max(1, x.numel()))
+    parts = [torch.linalg.vector_norm(x - rows[part].double(), dim=-1) for part in index.split(step, dim=1)]
+    return torch.cat(parts, dim=1)
+
+
+def _nearest(x: Tensor, rows: Tensor, counts: Tensor, k: int) -> Tensor:
+    index = torch.empty(len(x), k, dtype=torch.int64, device=x.device)
+    open_rows = torch.arange(len(x), device=x.device)
+    width = k + _SPARE
+    while len(open_rows):
+        found, complete = _among_candidates(x[open_rows], rows, counts, k, min(width, len(rows)))
+        index[open_rows[complete]] = found[complete]
+        open_rows = open_rows[~complete]
+        width *= 8
+    return index
+
+
+def _among_candidates(x: Tensor, rows: Tensor, counts: Tensor, k: int, width: int) -> tuple[Tensor, Tensor]:
+    """Return the k nearest ``[B, k]`` among ``width`` candidates, and whether no other row can be nearer ``[B]``."""
+    candidates, bound = _candidates(x, rows, width)
+    distance = distances(x, rows, candidates)
+    distance, order = distance.sort(dim=1, stable=True)
+    candidates = candidates.gather(1, order)
+    # The i-th neighbour is the first candidate up to which there are at least i copies.
+    reached = counts[candidates].cumsum(1)
+    rank = torch.arange(1, k + 1, device=x.device).expand(len(x), k)
+    place = torch.searchsorted(reached, rank.contiguous())
+    farthest = distance.gather(1, place[:, -1:]).squeeze(1)
+    rounding = 1 + (x.shape[1] + 8) * torch.finfo(torch.float64).eps
+    return candidates.gather(1, place), farthest.square() * rounding < bound
+
+
+def _candidates(x: Tensor, rows: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """Return the rows with the ``width`` lowest bounds ``[B, width]`` by index, and a bound ``[B]`` for all others."""
+    if width == len(rows):
+        everything = torch.arange(width, device=x.device).expand(len(x), width)
+        return everything, torch.full((len(x),), torch.inf, dtype=torch.float64, device=x.device)
+    # Centring keeps the products small where the data lie far from the origin.
+    centre = rows.mean(0, dtype=torch.float64)
+    # Twice the sum of the rounding errors of the products (2 D u each way), the sums and the centring.
+    shrink = 1 - 2 * (x.shape[1] + 8) * torch.finfo(torch.float64).eps
+    a = x.double() - centre
+    best = torch.empty(len(x), 0, dtype=torch.float64, device=x.device)
+    index = torch.empty(len(x), 0, dtype=torch.int64, device=x.device)
+    for start in range(0, len(rows), _BLOCK_ROWS):
+        b = rows[start : start + _BLOCK_ROWS].double() - centre
+        bounds = torch.addmm(shrink * b.square().sum(1), a, b.T, alpha=-2)
+        lowest, place = bounds.topk(min(width, len(b)), dim=1, largest=False, sorted=False)
+        best, index = torch.cat([best, lowest], 1), torch.cat([index, place + start], 1)
+        if best.shape[1] > width:
+            best, kept = best.topk(width, dim=1, largest=False, sorted=False)
+            index = index.gather(1, kept)
+    bound = best.amax(1) + shrink * a.square().sum(1)
+    return index.sort(dim=1).values, bound
