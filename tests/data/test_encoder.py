@@ -7,6 +7,7 @@ import warnings
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,7 +61,7 @@ def test_array_statistics_equal_those_of_scikit_learn(scaling, reference, dtype)
 def test_statistics_come_from_the_training_rows_only():
     X = RNG.normal(size=(100, 3))
     rows = RNG.permutation(100)[:40]
-    expected = StandardScaler().fit(X[rows]).transform(X)
+    expected = np.asarray(StandardScaler().fit(X[rows]).transform(X))
     np.testing.assert_allclose(
         TableEncoder(clip=None).fit(X, rows=rows).transform(X), expected, rtol=1e-5, atol=1e-6
     )
@@ -404,7 +405,7 @@ def test_mixed_objects_become_text_and_zones_keep_their_clock():
             "n": pd.array([1, None, 3], dtype="Int64"),
         }
     )
-    table = as_table(frame)
+    table: Any = as_table(frame)
     assert table["o"].to_list() == ["1", "a", None]
     assert table["t"].to_list() == [datetime(2026, 1, 5, 10)] * 3
     assert table["n"].to_list() == [1, None, 3]
@@ -415,7 +416,8 @@ def test_column_names_that_are_mixed_or_repeated_are_refused():
         as_table(pd.DataFrame(np.eye(2), columns=["a", 1]))
     with pytest.raises(DataError, match="more than one 'a'"):
         as_table(pd.DataFrame(np.eye(2), columns=["a", "a"]))
-    assert as_table(pd.DataFrame(np.eye(2))).columns == ["0", "1"]
+    table: Any = as_table(pd.DataFrame(np.eye(2)))
+    assert table.columns == ["0", "1"]
 
 
 @pytest.mark.parametrize(
@@ -427,9 +429,14 @@ def test_things_that_are_no_table_are_refused(X):
 
 
 def test_array_likes_become_float_arrays():
-    assert as_table([[1, 2], [3, 4]]).dtype == np.float64
-    assert as_table(np.ones((2, 2), dtype=np.float32)).dtype == np.float32
-    assert as_table(np.array([[1, 2.5]], dtype=object)).tolist() == [[1.0, 2.5]]
+    for given_, dtype in (
+        ([[1, 2], [3, 4]], np.float64),
+        (np.ones((2, 2), dtype=np.float32), np.float32),
+        (np.array([[1, 2.5]], dtype=object), np.float64),
+    ):
+        array: Any = as_table(given_)
+        assert array.dtype == dtype
+        assert array.tolist() == np.asarray(given_).tolist()
 
 
 # ---- properties ----
@@ -535,9 +542,9 @@ JUNK = st.one_of(
 @settings(max_examples=300, deadline=None)
 def test_a_changed_document_loads_an_encoder_or_gives_a_model_file_error(data):
     document, arrays = state()
-    document = {"root": copy.deepcopy(document)}
-    *way, last = data.draw(st.sampled_from([path for path in places(document) if path]))
-    parent = document
+    root: Any = {"root": copy.deepcopy(document)}
+    *way, last = data.draw(st.sampled_from([path for path in places(root) if path]))
+    parent: Any = root
     for key in way:
         parent = parent[key]
     match data.draw(st.sampled_from(["replace", "drop", "add", "repeat"])):
@@ -550,7 +557,7 @@ def test_a_changed_document_loads_an_encoder_or_gives_a_model_file_error(data):
         case "repeat" if isinstance(parent, list):
             parent.append(parent[last])
     try:
-        encoder = TableEncoder.from_state(document["root"], arrays)
+        encoder = TableEncoder.from_state(root["root"], arrays)
     except ModelFileError:
         return
     with warnings.catch_warnings():
@@ -606,7 +613,8 @@ def test_values_out_of_range_give_a_model_file_error(name, place, value):
 
 def test_absent_and_unknown_arrays_give_a_model_file_error():
     document, arrays = state()
-    for changed in ({}, arrays | {"more": np.zeros(1)}, None, [1]):
+    changes: list[Any] = [{}, arrays | {"more": np.zeros(1)}, None, [1]]
+    for changed in changes:
         with pytest.raises(ModelFileError, match="arrays"):
             TableEncoder.from_state(document, changed)
 
@@ -642,5 +650,5 @@ def test_kdd_with_declared_categories_has_121_features():
     assert len(numbers) == 34
     features = [encoder.columns_[k].start for k in numbers]
     values = table.drop(SYMBOLIC).to_numpy().astype(np.float64)
-    scaled = StandardScaler().fit(values).transform(values[some]).clip(-10, 10)
+    scaled = np.asarray(StandardScaler().fit(values).transform(values[some])).clip(-10, 10)
     np.testing.assert_allclose(encoded[:, features], scaled, atol=1e-5)
