@@ -374,7 +374,8 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def is_anomaly(self, X: Any) -> NDArray[np.bool_]:
         """Return whether each row's score exceeds ``threshold_``, bool [N]."""
-        return self.anomaly_score(X) > self.threshold_
+        scores = self.anomaly_score(X)
+        return scores > self.threshold_
 
     def p_value(self, X: Any) -> NDArray[np.float64]:
         r"""Return conformal p-values: how often a normal row scores at least as high.
@@ -411,7 +412,8 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return ``threshold_`` minus the anomaly score, scikit-learn's sign: negative = flagged, [N]."""
-        return self.threshold_ - self.anomaly_score(X)
+        scores = self.anomaly_score(X)
+        return self.threshold_ - scores
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """Return -1 for flagged rows and +1 for the others, [N]."""

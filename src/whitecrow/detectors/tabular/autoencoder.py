@@ -34,7 +34,7 @@ class AutoEncoder(DeepDetector):
         Probability of dropping a hidden value in training.
     code_penalty : float, default=0
         :math:`\lambda_z`, the weight of the squared norm of the code.
-    score : {"sum", "max", "standardised"}, default="sum"
+    score_type : {"sum", "max", "standardised"}, default="sum"
         Sum of the squared errors of the features; the largest of them, for anomalies of a single feature; or their sum
         after division by each feature's mean error on training rows, where features have unequal noise.
 
@@ -52,7 +52,7 @@ class AutoEncoder(DeepDetector):
     activation: Activation = "relu"
     dropout: Probability = 0.0
     code_penalty: NonNegative = 0.0
-    score: Literal["sum", "max", "standardised"] = "sum"
+    score_type: Literal["sum", "max", "standardised"] = "sum"
 
     def networks(self, spec: InputSpec) -> Networks:
         d = spec.n_features
@@ -78,10 +78,10 @@ class AutoEncoder(DeepDetector):
 
     def feature_scores(self, net: Networks, x: Tensor) -> Tensor:
         error = (x - net.decoder(net.encoder(x))).square()
-        return error / net.noise_level if self.score == "standardised" else error
+        return error / net.noise_level if self.score_type == "standardised" else error
 
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
-        if self.score == "sum":
+        if self.score_type == "sum":
             return reconstruction_error(x, net.encoder, net.decoder)
         error = self.feature_scores(net, x)
-        return error.amax(-1) if self.score == "max" else error.sum(-1)
+        return error.amax(-1) if self.score_type == "max" else error.sum(-1)

@@ -1,0 +1,459 @@
+"""The contract that every registered detector keeps; a new one is covered by being registered."""
+
+import inspect
+import random
+import warnings
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+import whitecrow as wc
+from whitecrow.core import parameters, registry
+from whitecrow.core.errors import DataError, ParameterError, TrainingError
+
+NAMES = wc.detectors("table")
+DEEP = [name for name in NAMES if issubclass(registry.load(name), wc.DeepDetector)]
+ROOT = Path(__file__).parents[2]
+
+
+def quick(name: str, **parameters: object) -> wc.Detector:
+    """Return a detector that trains for moments."""
+    brief = {"epochs": 10} if name in DEEP else {}
+    return wc.detector(name, **{"random_state": 0, **brief, **parameters})
+
+
+@pytest.fixture(scope="module")
+def blobs() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two Gaussian blobs to learn; more of them, and a box three times as wide, to tell apart."""
+    rows, _ = make_blobs(900, n_features=4, centers=[[-3, -3, 3, 0], [3, 3, -3, 0]], cluster_std=0.6, random_state=0)
+    rng = np.random.default_rng(1)
+    box = rng.uniform(-1, 1, size=(300, 4)) * 3 * np.abs(rows).max(0)
+    test = np.concatenate([rows[600:], box])
+    return rows[:600], test, np.repeat([0, 1], 300)
+
+
+@pytest.fixture(scope="module")
+def mixed() -> pl.DataFrame:
+    """A table with every kind of column, and missing values in most of them."""
+    n, rng = 300, np.random.default_rng(2)
+    numbers = rng.normal(size=n)
+    return pl.DataFrame(
+        {
+            "amount": np.exp(numbers),
+            "count": rng.poisson(4, n),
+            "holes": [None if i % 9 == 0 else float(v) for i, v in enumerate(numbers)],
+            "protocol": rng.choice(["tcp", "udp", "icmp"], n, p=[0.7, 0.2, 0.1]),
+            "state": [None if i % 31 == 0 else s for i, s in enumerate(rng.choice(["SF", "S0"], n))],
+            "internal": rng.random(n) < 0.3,
+            "day": [datetime(2024, 1, 1) + timedelta(hours=7 * i) for i in range(n)],
+            "class": pl.Series(rng.choice(["a", "b"], n), dtype=pl.Enum(["a", "b", "c"])),
+        }
+    )
+
+
+def checks() -> list[object]:
+    """Return scikit-learn's checks for each detector, one test each."""
+    out = []
+    for name in NAMES:
+        # Three epochs: the checks ask for behaviour, not for quality.
+        brief = {"epochs": 3} if name in DEEP else {}
+        for estimator, check in estimator_checks_generator(wc.detector(name, **brief), mark="skip"):
+            function = check.func if hasattr(check, "func") else check
+            out.append(pytest.param(estimator, check, id=f"{name}-{function.__name__}"))
+    return out
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("estimator", "check"), checks())
+def test_scikit_learn_check(estimator: wc.Detector, check: object) -> None:
+    check(clone(estimator))
+
+
+# ---- same seed, same result ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_refit_forgets_and_repeats(name: str, blobs: tuple) -> None:
+    train, test, _ = blobs
+    detector = quick(name).fit(train)
+    first = detector.anomaly_score(test)
+    detector.fit(train[:50] * 7 + 3)
+    np.testing.assert_array_equal(detector.fit(train).anomaly_score(test), first)
+    np.testing.assert_array_equal(quick(name).fit(train).anomaly_score(test), first)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_global_random_states_are_untouched(name: str, blobs: tuple) -> None:
+    before = np.random.get_state()[1].copy(), torch.get_rng_state(), random.getstate()  # noqa: NPY002
+    quick(name, random_state=None).fit(blobs[0]).anomaly_score(blobs[1])
+    np.testing.assert_array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert random.getstate() == before[2]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_unsupervised_methods_ignore_labels(name: str, blobs: tuple) -> None:
+    train, test, _ = blobs
+    if registry.load(name).uses_labels:
+        pytest.skip("learns from labels")
+    labels = np.random.default_rng(0).integers(0, 2, len(train))
+    np.testing.assert_array_equal(
+        quick(name).fit(train, labels).anomaly_score(test), quick(name).fit(train).anomaly_score(test)
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_labelled_anomalies_are_kept_out_of_training(name: str, blobs: tuple) -> None:
+    train, test, _ = blobs
+    if registry.load(name).uses_labels:
+        pytest.skip("learns from labels")
+    poisoned = np.concatenate([train, np.full((60, 4), 9.0)])
+    labels = np.repeat([0, 1], [len(train), 60])
+    clean = quick(name, regime="clean").fit(train).anomaly_score(test)
+    np.testing.assert_array_equal(quick(name, regime="labelled").fit(poisoned, labels).anomaly_score(test), clean)
+
+
+# ---- a score depends on its row alone ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_score_does_not_depend_on_the_other_rows(name: str, blobs: tuple) -> None:
+    train, test, _ = blobs
+    detector = quick(name).fit(train)
+    whole = detector.anomaly_score(test)
+    parts = np.concatenate([detector.anomaly_score(test[i : i + 7]) for i in range(0, len(test), 7)])
+    np.testing.assert_allclose(parts, whole, rtol=1e-6)
+    order = np.random.default_rng(0).permutation(len(test))
+    np.testing.assert_allclose(detector.anomaly_score(test[order]), whole[order], rtol=1e-6)
+    many = np.tile(test, (5, 1))
+    np.testing.assert_allclose(detector.anomaly_score(many)[-len(test) :], whole, rtol=1e-6)
+    np.testing.assert_array_equal(detector.anomaly_score(test), whole)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_scores_survive_a_change_of_units(name: str, blobs: tuple) -> None:
+    train, test, labels = blobs
+    units, origin = np.array([1000.0, 0.25, 8.0, 1.0]), np.array([5.0, -100.0, 0.0, 3.0])
+    here = quick(name).fit(train).anomaly_score(test)
+    there = quick(name).fit(train * units + origin).anomaly_score(test * units + origin)
+    # Rounding may turn a comparison of a tree, so ranks are compared, not digits.
+    assert np.corrcoef(here.argsort().argsort(), there.argsort().argsort())[0, 1] > 0.99
+    assert abs(roc_auc_score(labels, here) - roc_auc_score(labels, there)) < 0.01
+
+
+# ---- quality and thresholds --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_blobs_are_told_from_a_box(name: str, blobs: tuple) -> None:
+    train, test, labels = blobs
+    # The width rule suits tables of more columns; four columns hide less.
+    detector = quick(name, **({"epochs": 40} if name in DEEP else {}))
+    assert roc_auc_score(labels, detector.fit(train).anomaly_score(test)) >= 0.95
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_flagged_share_is_near_the_contamination(name: str) -> None:
+    rows = np.random.default_rng(0).normal(size=(3000, 4))
+    clean = quick(name, regime="clean", contamination=0.1).fit(rows[:2000])
+    assert 0.03 <= clean.is_anomaly(rows[2000:]).mean() <= 0.2
+    contaminated = quick(name, regime="contaminated", contamination=0.1).fit(rows[:2000])
+    assert contaminated.is_anomaly(rows[:2000]).mean() == pytest.approx(0.1, abs=0.005)
+    nothing = quick(name, contamination=0).fit(rows[:2000])
+    assert not nothing.is_anomaly(rows[:2000]).any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_p_values_hold_on_new_normal_rows(name: str) -> None:
+    rows = np.random.default_rng(3).normal(size=(4000, 3))
+    detector = quick(name, calibration=0.5).fit(rows[:2000])
+    p = detector.p_value(rows[2000:])
+    assert p.min() >= 1 / 1001
+    for level in (0.01, 0.05, 0.1, 0.5):
+        # 3.5 standard errors of the calibration set and of the test set together
+        assert (p <= level).mean() <= level + 3.5 * np.sqrt(level * (1 - level) * (1 / 1000 + 1 / 2000))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_threshold_can_be_set_without_a_refit(name: str, blobs: tuple) -> None:
+    from whitecrow.calibrate import BestF1, Quantile
+
+    train, test, labels = blobs
+    detector = quick(name).fit(train)
+    scores = detector.anomaly_score(test)
+    detector.set_threshold(Quantile(0.25), test)
+    assert detector.is_anomaly(test).mean() == pytest.approx(0.25, abs=0.01)
+    detector.set_threshold(BestF1(), test, labels)
+    assert "labelled" in detector.threshold_source_
+    detector.set_threshold(float(scores.max()))
+    assert not detector.is_anomaly(test).any()
+    with pytest.raises(ParameterError, match="finite"):
+        detector.set_threshold(float("nan"))
+
+
+# ---- small and odd tables ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.random.default_rng(0).normal(size=(5, 3)),
+        np.random.default_rng(0).normal(size=(60, 1)),
+        np.column_stack([np.random.default_rng(0).normal(size=60), np.full(60, 7.0)]),
+        np.repeat(np.random.default_rng(0).normal(size=(3, 4)), 30, axis=0),
+        np.ones((40, 2)),
+        np.random.default_rng(0).normal(size=(80, 3)) * 1e30,
+        np.random.default_rng(0).normal(size=(12, 40)),
+    ],
+    ids=["few-rows", "one-column", "constant-column", "duplicates", "all-equal", "huge", "wide"],
+)
+@pytest.mark.filterwarnings("ignore::whitecrow.core.errors.WhitecrowWarning")
+def test_odd_tables_are_scored(name: str, rows: np.ndarray) -> None:
+    scores = quick(name).fit(rows).anomaly_score(rows)
+    assert scores.shape == (len(rows),)
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_value_that_leaves_a_constant_column_is_seen(name: str) -> None:
+    rng = np.random.default_rng(0)
+    train = np.column_stack([rng.normal(size=(400, 2)), np.zeros(400)])
+    detector = quick(name, **({"epochs": 30} if name in DEEP else {})).fit(train)
+    usual, moved = np.array([[0.1, 0.1, 0.0]]), np.array([[0.1, 0.1, 8.0]])
+    if name == "isolation-forest":
+        pytest.skip("a tree never splits a constant column")
+    assert detector.anomaly_score(moved)[0] > detector.anomaly_score(usual)[0]
+
+
+# ---- tables ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_mixed_tables_are_taken_as_they_are(name: str, mixed: pl.DataFrame) -> None:
+    detector = quick(name).fit(mixed)
+    assert list(detector.feature_names_in_) == mixed.columns
+    scores = detector.anomaly_score(mixed)
+    assert np.isfinite(scores).all()
+    shuffled = mixed.select(reversed(mixed.columns)).with_columns(extra=pl.lit(1))
+    np.testing.assert_array_equal(detector.anomaly_score(shuffled), scores)
+    np.testing.assert_array_equal(detector.anomaly_score(mixed.to_pandas()), scores)
+    np.testing.assert_array_equal(detector.anomaly_score(mixed.to_arrow()), scores)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_unseen_level_and_new_hole_are_scored(name: str, mixed: pl.DataFrame) -> None:
+    detector = quick(name).fit(mixed)
+    odd = mixed.head(2).with_columns(protocol=pl.Series(["sctp", "tcp"]))
+    assert np.isfinite(detector.anomaly_score(odd)).all()
+    holes = mixed.head(2).with_columns(count=pl.Series([None, 3], dtype=pl.Int64))
+    with pytest.warns(UserWarning, match="count"):
+        assert np.isfinite(detector.anomaly_score(holes)).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pandas_fit_equals_polars_fit(name: str, mixed: pl.DataFrame) -> None:
+    plain = mixed.drop("class")
+    np.testing.assert_array_equal(
+        quick(name).fit(plain.to_pandas()).anomaly_score(plain), quick(name).fit(plain).anomaly_score(plain)
+    )
+
+
+# ---- bad input ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (np.array([[1.0, np.nan], [2.0, 3.0], [4.0, 1.0]]), "NaN"),
+        (np.array([[1.0, np.inf], [2.0, 3.0], [4.0, 1.0]]), "inf"),
+        (np.array([["a", "b"], ["c", "d"]]), "convert|numeric|string"),
+        (np.empty((0, 3)), "0 sample"),
+        (np.empty((5, 0)), "0 feature"),
+        (np.ones((1, 3)), "1"),
+        (np.ones(5), "2D|1D"),
+        (pl.DataFrame({"a": [1.0, float("inf"), 2.0]}), "'a'|\"a\"|a "),
+        (pd.DataFrame({"a": []}), "0 rows"),
+        (pl.DataFrame({"a": [[1], [2], [3]]}), "a"),
+    ],
+    ids=["nan", "inf", "strings", "no-rows", "no-columns", "one-row", "1d", "inf-table", "empty-table", "lists"],
+)
+def test_bad_rows_are_refused_before_training(name: str, rows: object, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        quick(name).fit(rows)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_columns_are_refused(name: str, blobs: tuple, mixed: pl.DataFrame) -> None:
+    detector = quick(name).fit(blobs[0])
+    with pytest.raises(DataError, match="3 features, but .* expecting 4"):
+        detector.anomaly_score(blobs[1][:, :3])
+    with pytest.raises(DataError, match="NaN"):
+        detector.anomaly_score(np.full((2, 4), np.nan))
+    with pytest.raises(DataError, match="protocol"):
+        quick(name).fit(mixed).anomaly_score(mixed.drop("protocol"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_unfitted_detector_says_so(name: str, blobs: tuple) -> None:
+    detector = quick(name)
+    for call in (detector.anomaly_score, detector.is_anomaly, detector.p_value, detector.explain):
+        with pytest.raises(wc.NotFittedError, match="not fitted"):
+            call(blobs[1])
+    with pytest.raises(wc.NotFittedError, match="not fitted"):
+        detector.save("nowhere.safetensors")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bad_parameters_are_refused_before_training(name: str, blobs: tuple) -> None:
+    with pytest.raises(ParameterError, match=r"contamination=0\.9.*from 0 to 0\.5.*other class"):
+        quick(name, contamination=0.9).fit(blobs[0])
+    with pytest.raises(ParameterError, match="has no parameter 'contaminatoin'.*Did you mean contamination"):
+        wc.detector(name, contaminatoin=0.1)
+    with pytest.raises(ParameterError, match="one of"):
+        quick(name, regime="dirty").fit(blobs[0])
+    with pytest.raises(ParameterError, match="device"):
+        quick(name, device="abacus").fit(blobs[0])
+    with pytest.raises(DataError, match="needs y"):
+        quick(name, regime="labelled").fit(blobs[0])
+    with pytest.raises(DataError, match="1 \\(anomaly\\)"):
+        quick(name, regime="labelled").fit(blobs[0], np.full(len(blobs[0]), 3))
+    with pytest.raises(DataError, match="calibration"):
+        quick(name, calibration=0.0).fit(blobs[0]).p_value(blobs[1])
+
+
+# ---- scikit-learn's company --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_works_in_a_pipeline_and_a_grid_search(name: str, blobs: tuple) -> None:
+    train, test, _ = blobs
+    pipe = make_pipeline(StandardScaler(), quick(name)).fit(train)
+    assert set(pipe.predict(test)) <= {-1, 1}
+    search = GridSearchCV(
+        quick(name), {"contamination": [0.05, 0.1]}, scoring=lambda est, X, y=None: est.score_samples(X).mean(), cv=2
+    )
+    assert search.fit(train).best_params_["contamination"] in {0.05, 0.1}
+    np.testing.assert_allclose(pipe[-1].decision_function(test), pipe[-1].threshold_ - pipe[-1].anomaly_score(test))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_saved_detector_scores_the_same(name: str, mixed: pl.DataFrame, tmp_path: Path) -> None:
+    detector = quick(name).fit(mixed)
+    detector.save(tmp_path / "model.safetensors")
+    loaded = wc.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(loaded.anomaly_score(mixed), detector.anomaly_score(mixed))
+    np.testing.assert_array_equal(loaded.p_value(mixed), detector.p_value(mixed))
+    assert loaded.threshold_ == detector.threshold_
+    assert loaded.get_params() == detector.get_params()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_explanation_has_a_number_per_column(name: str, mixed: pl.DataFrame) -> None:
+    explanation = quick(name).fit(mixed).explain(mixed.head(3))
+    assert explanation.contributions.shape == (3, len(mixed.columns))
+    assert np.isfinite(explanation.contributions).all()
+    assert explanation.text(0)
+
+
+# ---- gradient-trained detectors ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_replicas_are_solo_fits_however_they_run(name: str, blobs: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, test, _ = blobs
+    cls, scores = registry.load(name), {}
+    claimed = cls.execution
+    for execution in {"vmap", "loop", claimed} if claimed != "loop" else {"loop"}:
+        monkeypatch.setattr(cls, "execution", execution)
+        detector = quick(name, n_replicas=3).fit(train)
+        scores[execution] = detector._score(detector._encode(test))
+    alone = [quick(name, random_state=seed).fit(train).anomaly_score(test) for seed in detector.replica_seeds_]
+    for execution, values in scores.items():
+        np.testing.assert_allclose(values, np.stack(alone), rtol=2e-4, err_msg=execution)
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_spread_over_replicas_is_returned(name: str, blobs: tuple) -> None:
+    mean, std = quick(name, n_replicas=2).fit(blobs[0]).anomaly_score(blobs[1], return_std=True)
+    assert mean.shape == std.shape == (len(blobs[1]),)
+    assert (std > 0).all()
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_every_parameter_is_trained_by_its_objectives_alone(name: str, blobs: tuple) -> None:
+    from whitecrow.train import Batch, Replicas
+
+    detector = quick(name).fit(blobs[0])
+    x = torch.from_numpy(detector._encode(blobs[0]))
+    replicas = Replicas.build(detector.networks, detector.spec_, [0], "direct")
+    replicas.draw_noise("test")
+    detector.prepare(replicas.replica(0), x, torch.full((len(x),), -1))
+    trained: set[str] = set()
+    for stage in detector.stages():
+        for objective in stage.objectives:
+            leaves = replicas.leaves(objective.trains)
+            replicas.freeze_all_but(leaves)
+            loss = replicas.losses(getattr(detector, objective.loss), Batch(x, torch.full((len(x),), -1)))
+            grads = torch.autograd.grad(loss, leaves)
+            parameters = dict(replicas.replica(0).named_parameters())
+            names = [n for leaf in leaves for n, p in parameters.items() if p is leaf]
+            dead = [n for n, g in zip(names, grads, strict=True) if not g.abs().sum() > 0]
+            assert not dead
+            trained.update(names)
+    assert trained == set(replicas.trainable)
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_training_beats_the_initialisation(name: str, blobs: tuple) -> None:
+    from whitecrow.train import Replicas
+
+    train, test, labels = blobs
+    detector = quick(name, epochs=30).fit(train)
+    trained = roc_auc_score(labels, detector.anomaly_score(test))
+    detector.replicas_ = Replicas.build(detector.networks, detector.spec_, detector.replica_seeds_, "direct")
+    detector.replicas_.draw_noise("score")
+    assert trained > roc_auc_score(labels, detector.anomaly_score(test))
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_too_high_a_rate_is_reported(name: str, blobs: tuple) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            scores = quick(name, lr=1e6, clip_norm=None).fit(blobs[0]).anomaly_score(blobs[1])
+        except TrainingError as error:
+            message = str(error)
+        else:
+            assert np.isfinite(scores).all()
+            message = " ".join(str(w.message) for w in caught)
+    assert "Lower lr" in message
+
+
+# ---- the registry ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_detector_has_a_page_a_test_and_documented_parameters(name: str) -> None:
+    cls = registry.load(name)
+    assert registry.name_of(cls) == name
+    assert getattr(wc, cls.__name__) is cls
+    assert (ROOT / "docs" / "detectors" / f"{name}.md").exists()
+    assert (ROOT / "tests" / "detectors" / f"test_{name.replace('-', '_')}.py").exists()
+    documented = "\n".join(inspect.getdoc(base) or "" for base in cls.__mro__ if issubclass(base, wc.Detector))
+    missing = [p for p in parameters.fields(cls) if f"\n{p} : " not in documented and f", {p} : " not in documented]
+    assert not missing
+    assert "References" in inspect.getdoc(cls)
