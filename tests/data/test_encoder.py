@@ -543,7 +543,8 @@ JUNK = st.one_of(
 def test_a_changed_document_loads_an_encoder_or_gives_a_model_file_error(data):
     document, arrays = state()
     root: Any = {"root": copy.deepcopy(document)}
-    *way, last = data.draw(st.sampled_from([path for path in places(root) if path]))
+    path: list[Any] = list(data.draw(st.sampled_from([path for path in places(root) if path])))
+    *way, last = path
     parent: Any = root
     for key in way:
         parent = parent[key]
