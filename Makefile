@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint bench reproduce clean
+.PHONY: demo test lint docs bench reproduce clean
 
 demo: $(VENV)/.installed
 	$(BIN)/whitecrow demo --out demo-output
@@ -17,6 +17,9 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.installed
+	$(BIN)/python docs/detector_table.py
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/peers.py --out docs/results/peers.md
@@ -38,6 +41,9 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(PIP) install --constraint constraints.txt --editable '.[test]'
 	touch $@
 
-$(VENV)/.installed-bench: $(VENV)/.installed
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python docs/detector_table.py
+
+bench: $(VENV)/.installed
 	$(PIP) install --constraint constraints.txt --editable '.[bench]'
 	touch $@

@@ -1,0 +1,29 @@
+"""Write the README's table of detectors from the registry: ``make docs``."""
+
+import inspect
+import re
+from pathlib import Path
+
+from whitecrow.core import registry
+
+README = Path(__file__).parents[1] / "README.md"
+_BLOCK = re.compile(r"(<!-- detectors: [^\n]* -->\n).*?(<!-- /detectors -->)", re.DOTALL)
+
+
+def table() -> str:
+    """Return the table in Markdown, one row per registered detector."""
+    rows = ["| name | class | idea |", "|---|---|---|"]
+    for name in registry.names():
+        cls = registry.load(name)
+        summary = (inspect.getdoc(cls) or "").split("\n\n")[0].replace("\n", " ")
+        rows.append(f"| [`{name}`](docs/detectors/{name}.md) | `{cls.__name__}` | {summary} |")
+    return "\n".join(rows) + "\n"
+
+
+def with_table(text: str) -> str:
+    """Return the README's text with the table put in its place."""
+    return _BLOCK.sub(lambda match: match[1] + table() + match[2], text)
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text()))

@@ -1,0 +1,31 @@
+"""The documents say what the code does."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_readme_table_is_the_registry() -> None:
+    spec = importlib.util.spec_from_file_location("detector_table", ROOT / "docs" / "detector_table.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text = (ROOT / "README.md").read_text()
+    assert module.with_table(text) == text, "run `make docs`"
+
+
+def test_links_of_the_documents_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
+
+
+def test_import_is_lazy() -> None:
+    code = (
+        "import sys, whitecrow; whitecrow.detectors(kind='table');"
+        "assert not {'torch', 'sklearn', 'polars', 'numpy'} & set(sys.modules), sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
