@@ -554,7 +554,7 @@ def test_a_changed_document_loads_an_encoder_or_gives_a_model_file_error(data):
         case "add" if isinstance(parent, dict):
             parent["extra"] = 1
         case "repeat" if isinstance(parent, list):
-            parent.append(parent[last])
+            parent.append(parent[int(last)])
     try:
         encoder = TableEncoder.from_state(root["root"], arrays)
     except ModelFileError:
