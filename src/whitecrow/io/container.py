@@ -52,7 +52,7 @@ _MAX_FILE = 4 << 30
 _MAX_HEADER = 16 << 20
 _MAX_TENSORS = 4096
 _MAX_RANK = 8
-_MAX_VALUES = 2_000_000  # in one JSON text: what keeps a small text from becoming gigabytes of Python objects
+_MAX_VALUES = 500_000  # in one JSON text: what keeps a small text from becoming gigabytes of Python objects
 _MAX_DEPTH = 16
 _MAX_DIGITS = 100
 _NAME = re.compile(r"(networks|encoder)(\.[A-Za-z0-9_]{1,64}){1,8}|calibration_scores|fit_scores|reference")
@@ -87,10 +87,10 @@ def damaged(what: str) -> NoReturn:
     raise ModelFileError(f"{what}. Save the model again, or fetch the file again.")
 
 
-def quoted(value: Any) -> str:
-    """Return a value of the file for a message: escaped, and no longer than a line."""
+def quoted(value: Any, longest: int = 80) -> str:
+    """Return a value of the file for a message: escaped and, by default, no longer than a line."""
     text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}..."
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 @contextmanager
@@ -263,8 +263,8 @@ def _depth(text: bytes) -> int:
     outside = ~np.logical_xor.accumulate(plain == ord('"'))
     opening = (plain == ord("[")) | (plain == ord("{"))
     closing = (plain == ord("]")) | (plain == ord("}"))
-    steps = (opening.astype(np.int8) - closing.astype(np.int8))[outside]
-    return int(np.cumsum(steps, dtype=np.int32).max(initial=0))
+    brackets = np.flatnonzero((opening | closing) & outside)
+    return int(np.where(opening[brackets], 1, -1).cumsum().max(initial=0))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ FORMAT = 1
 _ARRAYS = {"calibration_scores": ("F64", 1), "fit_scores": ("F64", 1), "reference": ("F32", 2)}
 _MAX_TENSORS_IN_ALL = 100_000  # of all replicas; each becomes an object
 _MAX_TEXT = 1000
+_MAX_ENTRIES = 10_000  # of a parameter, and replicas: each entry is checked by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +138,13 @@ def _document(content: dict[str, Any]) -> Document:
         damaged(f"The threshold is {quoted(value)}, and must be a finite number")
     _text(source, "the threshold's source")
     seeds = content["replica_seeds"]
-    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int for seed in seeds):
+    if not _is_short(seeds) or not seeds or not all(type(seed) is int for seed in seeds):
         damaged(f"replica_seeds is {quoted(seeds)}")
     if not isinstance(content["parameters"], dict):
         damaged(f"parameters is {quoted(content['parameters'])}")
+    for name, given in content["parameters"].items():
+        if isinstance(given, dict) or (isinstance(given, list) and not _is_short(given)):
+            damaged(f"The parameter {quoted(name)} is {quoted(given)}")
     if content["training"] is not None:
         _check_training(content["training"], len(seeds))
     _check_summary(content["summary"])
@@ -159,6 +163,10 @@ def _document(content: dict[str, Any]) -> Document:
         summary=content["summary"],
         digests=digests,
     )
+
+
+def _is_short(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= _MAX_ENTRIES
 
 
 def _check_training(training: Any, n: int) -> None:

@@ -90,12 +90,12 @@ def _detector(document: Document) -> "Detector":
         value = _tupled(stored)
         if name in LOCAL and value is not None:
             damaged(f"The parameter {name} names a place of another machine, and must be absent")
-        try:
-            parameters.check(cls.__name__, name, value, fields[name].annotation)
-        except (ParameterError, OverflowError) as error:
-            damaged(f"A parameter is out of its range: {quoted(str(error))}")
         given[name] = value
     detector: Detector = cls(**given)
+    try:
+        detector._check_parameters()
+    except (ParameterError, OverflowError) as error:
+        damaged(f"A parameter is out of its range: {quoted(str(error), 300)}")
     if document.spec.kind not in detector.kinds:
         damaged(f"{cls.__name__} takes {', '.join(detector.kinds)}, and not {document.spec.kind}")
     if (document.training is not None) != hasattr(cls, "networks"):

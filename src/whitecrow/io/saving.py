@@ -61,7 +61,7 @@ def save(detector: "Detector", path: str | os.PathLike[str]) -> None:
     arrays["calibration_scores"] = np.asarray(detector.calibration_scores_, np.float64)
     arrays["fit_scores"] = np.asarray(detector.fit_scores_, np.float64)
     arrays["reference"] = np.asarray(detector.reference_, np.float32)
-    arrays = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
+    arrays = {key: np.ascontiguousarray(value) for key, value in sorted(arrays.items())}
     for key, value in arrays.items():
         check_values(key, value)
     document = Document(
@@ -85,11 +85,11 @@ def save(detector: "Detector", path: str | os.PathLike[str]) -> None:
 
 
 def _parameters(detector: "Detector") -> dict[str, Any]:
+    detector._check_parameters()
     owner = type(detector).__name__
     stored: dict[str, Any] = {}
     for field in parameters.fields(type(detector)).values():
         value = getattr(detector, field.name)
-        parameters.check(owner, field.name, value, field.annotation)
         if field.name in LOCAL or isinstance(value, np.random.RandomState):
             value = None
         try:

@@ -77,7 +77,7 @@ def blueprint(detector: "Detector", spec: InputSpec, layout: Layout, n: int) -> 
     except ModelFileError:
         raise
     except FAULTS as error:
-        damaged(f"Its parameters describe no networks ({type(error).__name__}: {error})")
+        damaged(f"Its parameters describe no networks ({type(error).__name__}: {quoted(str(error), 300)})")
     expected = {name: (DTYPE_NAMES.get(t.dtype), (n, *t.shape)) for name, t in net.tensors(persistent=True)}
     if absent := sorted(expected.keys() - layout.keys()):
         damaged(f"It lacks tensors of the networks: {quoted(absent)}")
@@ -162,6 +162,6 @@ def _check(detector: "Detector", replicas: Replicas) -> None:
     except ModelFileError:
         raise
     except FAULTS as error:
-        damaged(f"Its tensors cannot score a row ({type(error).__name__}: {error})")
+        damaged(f"Its tensors cannot score a row ({type(error).__name__}: {quoted(str(error), 300)})")
     if shape != (replicas.n, 1):
         damaged(f"Its tensors give scores of shape {quoted(shape)} for one row")
