@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from whitecrow.core.errors import DataError, ParameterError, WhitecrowWarning
-from whitecrow.data.column_values import scaled
 from whitecrow.data.columns import Column, NumberColumn, Scaling, fit_column
 from whitecrow.data.encoder_state import columns_from_state, columns_to_state, settings_from_state
 from whitecrow.data.tables import as_table
@@ -17,6 +16,7 @@ from whitecrow.data.tables import as_table
 __all__ = ["TableEncoder"]
 
 _BLOCK_ROWS = 65536
+_BLOCK_VALUES = 1 << 16  # of an array: half a megabyte of float64, which stays in the cache
 
 
 class TableEncoder:
@@ -70,9 +70,7 @@ class TableEncoder:
 
     columns_: list[Column]
 
-    def __init__(
-        self, scaling: Scaling = "standard", clip: float | None = 10.0, max_levels: int = 128
-    ) -> None:
+    def __init__(self, scaling: Scaling = "standard", clip: float | None = 10.0, max_levels: int = 128) -> None:
         self.scaling: Scaling = scaling
         self.clip = clip
         self.max_levels = max_levels
@@ -103,18 +101,14 @@ class TableEncoder:
         table = as_table(X)
         if table.shape[0] == 0 or table.shape[1] == 0:
             unit = "sample" if table.shape[0] == 0 else "feature"
-            raise DataError(
-                f"Found array with 0 {unit}(s) (shape={table.shape}) while a minimum of 1 is required."
-            )
+            raise DataError(f"Found array with 0 {unit}(s) (shape={table.shape}) while a minimum of 1 is required.")
         chosen = None if rows is None else _row_index(rows, len(table))
         columns: list[Column] = []
         start = 0
         if isinstance(table, np.ndarray):
             _refuse_not_finite(table if chosen is None else table[chosen])
         for k in range(table.shape[1]):
-            columns.append(
-                fit_column(_column(table, k, chosen), start, self.scaling, self.clip, self.max_levels)
-            )
+            columns.append(fit_column(_column(table, k, chosen), start, self.scaling, self.clip, self.max_levels))
             start += len(columns[-1].feature_names)
         self._set("array" if isinstance(table, np.ndarray) else "table", columns)
         return self
@@ -248,12 +242,22 @@ class TableEncoder:
     def _transform_array(self, X: np.ndarray, out: np.ndarray) -> None:
         _refuse_not_finite(X)
         numbers = [column for column in self.columns_ if isinstance(column, NumberColumn)]
-        offset, scale, limit = np.array([(c.offset, c.scale, c.limit) for c in numbers]).T
-        starts = [column.start for column in numbers]
-        rows = max(1, _BLOCK_ROWS * 16 // X.shape[1])
-        for first in range(0, len(X), rows):
-            block = np.asarray(X[first : first + rows], dtype=np.float64)
-            out[first : first + rows, starts] = scaled(block, offset, scale, limit)
+        offset, scale = np.array([(c.offset, c.scale) for c in numbers]).T
+        # One limit for all, as the columns of an array have; it is exact in float32 or the largest float32.
+        limit = np.float32(numbers[0].limit)
+        # A number that had missing values in training has an indicator beside it, which stays 0.
+        places = slice(None) if out.shape[1] == X.shape[1] else [column.start for column in numbers]
+        rows = max(1, _BLOCK_VALUES // X.shape[1])
+        wide, narrow = np.empty((rows, X.shape[1])), np.empty((rows, X.shape[1]), dtype=np.float32)
+        with np.errstate(over="ignore"):
+            for first in range(0, len(X), rows):
+                block = X[first : first + rows]
+                values, features = wide[: len(block)], narrow[: len(block)]
+                values[...] = block
+                values -= offset
+                values /= scale
+                features[...] = values
+                out[first : first + rows, places] = np.clip(features, -limit, limit, out=features)
 
     def _arranged(self, table: pl.DataFrame | np.ndarray) -> pl.DataFrame | np.ndarray:
         names = [column.name for column in self.columns_]
@@ -280,8 +284,7 @@ class TableEncoder:
     def _check_width(self, width: int) -> None:
         if width != len(self.columns_):
             raise DataError(
-                f"X has {width} features, but TableEncoder is expecting {len(self.columns_)} "
-                "features as input."
+                f"X has {width} features, but TableEncoder is expecting {len(self.columns_)} features as input."
             )
 
     def _check_parameters(self) -> None:
@@ -290,9 +293,7 @@ class TableEncoder:
                 f"TableEncoder(scaling={self.scaling!r}): scaling must be 'standard', 'minmax' or 'none'."
             )
         if self.clip is not None and not (_is_real(self.clip) and math.isfinite(self.clip) and self.clip > 0):
-            raise ParameterError(
-                f"TableEncoder(clip={self.clip!r}): clip must be a number greater than 0, or None."
-            )
+            raise ParameterError(f"TableEncoder(clip={self.clip!r}): clip must be a number greater than 0, or None.")
         if not isinstance(self.max_levels, int) or isinstance(self.max_levels, bool) or self.max_levels < 1:
             raise ParameterError(
                 f"TableEncoder(max_levels={self.max_levels!r}): max_levels must be an integer of at least 1."
@@ -311,13 +312,10 @@ def _row_index(rows: Sequence[int] | np.ndarray, n: int) -> np.ndarray:
     index = np.asarray(rows)
     if index.ndim != 1 or index.size == 0 or index.dtype.kind not in "iu":
         raise DataError(
-            f"rows has the shape {index.shape} and the type {index.dtype}; accepted are integers "
-            "[n], n at least 1."
+            f"rows has the shape {index.shape} and the type {index.dtype}; accepted are integers [n], n at least 1."
         )
     if index.min() < 0 or index.max() >= n:
-        raise DataError(
-            f"rows holds indices from {index.min()} to {index.max()}, but the table has rows 0 to {n - 1}."
-        )
+        raise DataError(f"rows holds indices from {index.min()} to {index.max()}, but the table has rows 0 to {n - 1}.")
     return index.astype(np.int64)
 
 

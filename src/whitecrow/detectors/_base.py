@@ -294,7 +294,12 @@ class Detector(OutlierMixin, BaseEstimator):
         if isinstance(rows, np.ndarray) or not hasattr(rows, "columns"):
             try:
                 rows = validate_data(
-                    self, rows, reset=fitting, dtype=np.float64, ensure_min_samples=2 if fitting else 1
+                    self,
+                    rows,
+                    reset=fitting,
+                    dtype=(np.float64, np.float32),
+                    ensure_all_finite=False,  # the encoder looks, and names the column
+                    ensure_min_samples=2 if fitting else 1,
                 )
             except WhitecrowError:
                 raise
@@ -433,9 +438,7 @@ class Detector(OutlierMixin, BaseEstimator):
         self.threshold_ = float(rule.fit(scores))
         self.threshold_source_ = f"{rule.source}; {'held-out normal' if held_out else 'training'} rows"
 
-    def set_threshold(
-        self, rule: "float | Threshold", X: Any | None = None, y: ArrayLike | None = None
-    ) -> Self:
+    def set_threshold(self, rule: "float | Threshold", X: Any | None = None, y: ArrayLike | None = None) -> Self:
         """Set another threshold without fitting again.
 
         Parameters
@@ -500,9 +503,7 @@ def _constructor(cls: type) -> Any:
             if name not in fields:
                 near = get_close_matches(name, fields, n=1)
                 hint = f" Did you mean {near[0]}?" if near else ""
-                raise ParameterError(
-                    f"{cls.__name__} has no parameter {name!r}.{hint} It has: {', '.join(fields)}."
-                )
+                raise ParameterError(f"{cls.__name__} has no parameter {name!r}.{hint} It has: {', '.join(fields)}.")
         for name, field in fields.items():
             setattr(self, name, given.get(name, field.default))
 
