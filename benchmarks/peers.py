@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def bare_epoch(batch: int, replicas: int = 1) -> Callable[[], None]:
     lead = (replicas,) if replicas > 1 else ()
     product = torch.bmm if lead else torch.mm
     values = [torch.randn(*lead, batch, w) for w in WIDTHS]
-    weights = [torch.randn(*lead, o, i) for i, o in zip(WIDTHS, WIDTHS[1:], strict=False)]
+    weights = [torch.randn(*lead, o, i) for i, o in pairwise(WIDTHS)]
 
     def run() -> None:
         for _ in range(-(-N_ROWS // batch)):

@@ -79,8 +79,8 @@ def main() -> None:
         "`make reproduce`. Half of the normal rows train, the other half and all anomalies test; splits are random. "
         "Mean ± standard deviation over the splits, in percent. F1@k flags as many rows as there are anomalies; F1 op. "
         "uses the model's own threshold (at most 5 % of held-out normal rows flagged), without test labels. Defaults "
-        "throughout, unless the row says otherwise. The last column holds F1@k / AUROC of scikit-learn's methods on the "
-        "same protocol. On KDD Cup 99 attacks are the normal class, as in the literature.",
+        "throughout, unless the row says otherwise. The last column holds F1@k / AUROC of scikit-learn's methods on "
+        "the same protocol. On KDD Cup 99 attacks are the normal class, as in the literature.",
     ]
     for set_name in options.sets:
         data = wc.load_dataset(set_name)

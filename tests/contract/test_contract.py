@@ -125,7 +125,7 @@ def test_labelled_anomalies_are_kept_out_of_training(name: str, blobs: tuple) ->
     np.testing.assert_array_equal(quick(name, regime="labelled").fit(poisoned, labels).anomaly_score(test), clean)
 
 
-# ---- a score depends on its row alone ----------------------------------------------------------------------------------
+# ---- a score depends on its row alone --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -153,7 +153,7 @@ def test_scores_survive_a_change_of_units(name: str, blobs: tuple) -> None:
     assert abs(roc_auc_score(labels, here) - roc_auc_score(labels, there)) < 0.01
 
 
-# ---- quality and thresholds --------------------------------------------------------------------------------------------
+# ---- quality and thresholds ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -203,7 +203,7 @@ def test_threshold_can_be_set_without_a_refit(name: str, blobs: tuple) -> None:
         detector.set_threshold(float("nan"))
 
 
-# ---- small and odd tables ----------------------------------------------------------------------------------------------
+# ---- small and odd tables --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -238,7 +238,7 @@ def test_value_that_leaves_a_constant_column_is_seen(name: str) -> None:
     assert detector.anomaly_score(moved)[0] > detector.anomaly_score(usual)[0]
 
 
-# ---- tables ------------------------------------------------------------------------------------------------------------
+# ---- tables ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -271,7 +271,7 @@ def test_pandas_fit_equals_polars_fit(name: str, mixed: pl.DataFrame) -> None:
     )
 
 
-# ---- bad input ---------------------------------------------------------------------------------------------------------
+# ---- bad input -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -299,7 +299,7 @@ def test_bad_rows_are_refused_before_training(name: str, rows: object, says: str
 @pytest.mark.parametrize("name", NAMES)
 def test_other_columns_are_refused(name: str, blobs: tuple, mixed: pl.DataFrame) -> None:
     detector = quick(name).fit(blobs[0])
-    with pytest.raises(DataError, match="3 features, but .* expecting 4"):
+    with pytest.raises(DataError, match=r"3 features, but .* expecting 4"):
         detector.anomaly_score(blobs[1][:, :3])
     with pytest.raises(DataError, match="NaN"):
         detector.anomaly_score(np.full((2, 4), np.nan))
@@ -321,7 +321,7 @@ def test_unfitted_detector_says_so(name: str, blobs: tuple) -> None:
 def test_bad_parameters_are_refused_before_training(name: str, blobs: tuple) -> None:
     with pytest.raises(ParameterError, match=r"contamination=0\.9.*from 0 to 0\.5.*other class"):
         quick(name, contamination=0.9).fit(blobs[0])
-    with pytest.raises(ParameterError, match="has no parameter 'contaminatoin'.*Did you mean contamination"):
+    with pytest.raises(ParameterError, match=r"has no parameter 'contaminatoin'.*Did you mean contamination"):
         wc.detector(name, contaminatoin=0.1)
     with pytest.raises(ParameterError, match="one of"):
         quick(name, regime="dirty").fit(blobs[0])
@@ -335,7 +335,7 @@ def test_bad_parameters_are_refused_before_training(name: str, blobs: tuple) -> 
         quick(name, calibration=0.0).fit(blobs[0]).p_value(blobs[1])
 
 
-# ---- scikit-learn's company --------------------------------------------------------------------------------------------
+# ---- scikit-learn's company ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -369,7 +369,7 @@ def test_explanation_has_a_number_per_column(name: str, mixed: pl.DataFrame) -> 
     assert explanation.text(0)
 
 
-# ---- gradient-trained detectors ----------------------------------------------------------------------------------------
+# ---- gradient-trained detectors --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", DEEP)
@@ -443,7 +443,7 @@ def test_too_high_a_rate_is_reported(name: str, blobs: tuple) -> None:
     assert "Lower lr" in message
 
 
-# ---- the registry ------------------------------------------------------------------------------------------------------
+# ---- the registry ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -16,7 +16,7 @@ from whitecrow.nn import Networks, derive_seed
 from whitecrow.train.checkpoint import Checkpoint
 from whitecrow.train.monitor import Progress, Reporter
 from whitecrow.train.optimiser import Adam
-from whitecrow.train.plan import Batch, Schedule, Stage
+from whitecrow.train.plan import Batch, Schedule, Stage, is_idle
 from whitecrow.train.replicas import Execution, Replicas
 
 __all__ = ["Method", "Settings", "Training", "train"]
@@ -169,7 +169,7 @@ class _Run:
         n = self.training_rows.shape[1]
         self.batch_size = min(settings.batch_size, n)
         self.steps_per_epoch = math.ceil(n / self.batch_size)
-        self.epochs = [stage.epochs or settings.epochs for stage in self.stages]
+        self.epochs = [settings.epochs if stage.epochs is None else stage.epochs for stage in self.stages]
         self.report = Reporter(settings.verbose)
 
     def _permutation(self, seed: int, *counters: int | str, n: int) -> Tensor:
@@ -181,13 +181,7 @@ class _Run:
         first_stage, first_epoch = 0, 0
         status = self._fresh_status()
         if resumed is None:
-            self.replicas.train(False)
-            self.replicas.draw_noise("prepare")
-            for r in range(self.replicas.n):
-                with torch.no_grad():
-                    rows = self.training_rows[r]
-                    self.method.prepare(self.replicas.replica(r), self.X[rows], self.y[rows])
-                self.replicas.gather(r)
+            self._call("prepare", "prepare", self.y)
         else:
             first_stage, first_epoch = resumed[1]["stage"], resumed[1]["epoch"]
         try:
@@ -199,6 +193,7 @@ class _Run:
                     self._begin_stage(status)
                 self._stage(index, first_epoch, optimisers, status)
                 resumed, first_epoch = None, 0
+            self._call("finish", "score")
         except BaseException:
             # Whatever stops the fit, Ctrl-C included, leaves the last completed epoch to resume from.
             if self.checkpoint is not None:
@@ -206,18 +201,24 @@ class _Run:
             raise
         finally:
             self.report.close()
-        self.replicas.train(False)
-        self.replicas.draw_noise("score")
-        self.replicas.seek_noise(0)
-        for r in range(self.replicas.n):
-            with torch.no_grad():
-                self.method.finish(self.replicas.replica(r), self.X[self.training_rows[r]])
-            self.replicas.gather(r)
         if self.checkpoint is not None:
             self.checkpoint.remove()
         return Training(
             self.replicas, status.history, status.kept_epochs.tolist(), status.diverged.tolist()
         )
+
+    @torch.no_grad()
+    def _call(self, name: str, noise: str, *more: Tensor) -> None:
+        """Call a hook on each replica with its training rows of X, and of what else it takes."""
+        self.replicas.train(False)
+        self.replicas.draw_noise(noise)
+        self.replicas.seek_noise(0)
+        hook = getattr(self.method, name)
+        if is_idle(hook):
+            return
+        for r, rows in enumerate(self.training_rows):
+            hook(self.replicas.replica(r), *(t[rows] for t in (self.X, *more)))
+            self.replicas.gather(r)
 
     def _fresh_status(self) -> _Status:
         n = self.replicas.n
@@ -268,8 +269,10 @@ class _Run:
 
             losses = self._epoch(index, epoch, optimisers, status.weights, progress)
             self._record(status, f"{stage.name}.", [o.objective.loss for o in optimisers], losses)
-            self._judge(stage, status, losses)
-            self._reweight(status, epoch)
+            # Before the hook, which may factorise a matrix of the networks' outputs.
+            self._rescue(status, losses.isfinite().all(0))
+            self._after_epoch(status, epoch)
+            self._judge(stage, status)
             mean_loss = float(losses[:, ~status.diverged].mean())
             if self.checkpoint is not None:
                 self._offer(self.checkpoint, status, optimisers, index, epoch + 1)
@@ -295,7 +298,8 @@ class _Run:
             ]
         )
         losses = [getattr(self.method, o.objective.loss) for o in optimisers]
-        total = torch.zeros(len(optimisers), n, device=self.X.device)
+        totals = [torch.zeros((n,) if n > 1 else (), device=self.X.device) for _ in optimisers]
+        one = torch.ones((), device=self.X.device)
         alone = len(optimisers) == 1
         if alone:
             replicas.freeze_all_but(optimisers[0].leaves)
@@ -305,17 +309,18 @@ class _Run:
             for batch in batches:
                 n_rows = batch.x.shape[0 if n == 1 else 1]
                 replicas.seek_noise(step)
-                for i, (loss, optimiser) in enumerate(zip(losses, optimisers, strict=True)):
+                for loss, optimiser, total in zip(losses, optimisers, totals, strict=True):
                     if not alone:
                         replicas.freeze_all_but(optimiser.leaves)
                     value = replicas.losses(loss, batch)
                     # Replicas share no parameter, so the gradient of the sum is each one's own.
-                    optimiser.step(torch.autograd.grad(value.sum(), optimiser.leaves))
-                    total[i].add_(value.detach(), alpha=n_rows)
+                    whole = value.sum() if n > 1 else value
+                    optimiser.step(torch.autograd.grad(whole, optimiser.leaves, one))
+                    total.add_(value.detach(), alpha=n_rows)
                 step += 1
                 done += n_rows
             progress(min(done / order.shape[1], 0.999))
-        return total.cpu() / order.shape[1]
+        return torch.stack(totals).reshape(-1, n).cpu() / order.shape[1]
 
     def _batches(self, order: Tensor, weights: Tensor | None) -> Iterator[Iterator[Batch]]:
         """Yield groups of batches: one gather per group, a slice per batch."""
@@ -356,24 +361,20 @@ class _Run:
         for name, values in zip(names, losses, strict=True):
             status.history.setdefault(prefix + name, []).append(values.tolist())
 
-    def _judge(self, stage: Stage, status: _Status, losses: Tensor) -> None:
-        """Freeze what diverged, keep what improved, stop what has waited long enough."""
-        active = ~status.stopped
-        finite = losses.isfinite().all(0) & self.replicas.finite().cpu()
-        diverged = active & ~finite
-        if bool(diverged.any()):
-            self._rescue(status, diverged)
-        active &= finite
+    def _judge(self, stage: Stage, status: _Status) -> None:
+        """Keep what improved, with the state that the hook gave it; stop what has waited long enough."""
         if self.settings.n_validation and stage.early_stop:
             value = self._validate(getattr(self.method, stage.objectives[0].loss))
             self._record(status, f"{stage.name}.", ["validation"], value.unsqueeze(0))
+            self._rescue(status, value.isfinite())
             margin = _LEAST_IMPROVEMENT * status.best_loss.abs().nan_to_num(posinf=0.0)
-            better = active & value.isfinite() & (value < status.best_loss - margin)
+            better = ~status.stopped & (value < status.best_loss - margin)
             status.best_loss = torch.where(better, value, status.best_loss)
             status.waited = torch.where(better, 0, status.waited + 1)
             status.stopped |= status.waited >= self.settings.patience
         else:
-            better = active
+            self._rescue(status, torch.ones_like(status.stopped))
+            better = ~status.stopped
         status.epoch += 1
         status.kept_epochs = torch.where(better, status.epoch, status.kept_epochs)
         self._keep(status, better)
@@ -386,7 +387,18 @@ class _Run:
             else:
                 kept[better] = tensor[better]
 
-    def _rescue(self, status: _Status, diverged: Tensor) -> None:
+    def _rescue(self, status: _Status, finite: Tensor) -> None:
+        """Set back and freeze the replicas whose losses (``finite [R]``) or tensors are not finite."""
+        finite = finite & self.replicas.finite().cpu()
+        if bool(finite.all()):
+            return
+        diverged = ~finite & ~status.stopped
+        if bool(diverged.any()):
+            self._freeze(status, diverged)
+        # Also those that had stopped: no hook and no later stage should meet such numbers.
+        self.replicas.restore(status.best, ~finite)
+
+    def _freeze(self, status: _Status, diverged: Tensor) -> None:
         status.diverged |= diverged
         status.stopped |= diverged
         which = ", ".join(str(r) for r in diverged.nonzero().flatten().tolist())
@@ -401,23 +413,21 @@ class _Run:
             WhitecrowWarning,
             stacklevel=2,
         )
-        # Numbers that are not finite would only be carried along.
-        self.replicas.restore(status.best, diverged)
 
-    def _reweight(self, status: _Status, epoch: int) -> None:
-        """Ask the method for the weights of its training rows in the next epoch."""
+    @torch.no_grad()
+    def _after_epoch(self, status: _Status, epoch: int) -> None:
+        """Let the method update its state, and take the weights of its training rows if it gives any."""
+        if is_idle(self.method.after_epoch):
+            return
         self.replicas.train(False)
         self.replicas.seek_noise(0)
-        weights = []
-        for r in range(self.replicas.n):
-            rows = self.training_rows[r]
-            with torch.no_grad():
-                w = self.method.after_epoch(self.replicas.replica(r), self.X[rows], epoch)
+        for r, rows in enumerate(self.training_rows):
+            weights = self.method.after_epoch(self.replicas.replica(r), self.X[rows], epoch)
             self.replicas.gather(r)
-            weights.append(w)
-        if weights[0] is not None:
-            full = torch.zeros(self.replicas.n, len(self.X), device=self.X.device)
-            status.weights = full.scatter(1, self.training_rows, torch.stack(weights))
+            if weights is not None:
+                if status.weights is None:
+                    status.weights = torch.ones(self.replicas.n, len(self.X), device=self.X.device)
+                status.weights[r, rows] = weights.to(status.weights.dtype)
 
     def _offer(
         self, checkpoint: Checkpoint, status: _Status, optimisers: list[Adam], stage: int, epoch: int
