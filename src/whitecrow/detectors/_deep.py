@@ -2,18 +2,20 @@
 
 import hashlib
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
 
+from whitecrow.core.errors import ParameterError
 from whitecrow.core.parameters import Count, NonNegative, Positive, Probability
 from whitecrow.core.spec import InputSpec
 from whitecrow.detectors._base import Detector
 from whitecrow.nn import Networks
 from whitecrow.train import Batch, Checkpoint, Execution, Stage, train
 from whitecrow.train.engine import Settings
-from whitecrow.train.plan import Schedule
+from whitecrow.train.plan import Schedule, idle
 
 __all__ = ["DeepDetector"]
 
@@ -94,13 +96,21 @@ class DeepDetector(Detector):
         """Return the stages of training; one stage with the objective ``loss`` by default."""
         return (Stage(),)
 
+    @idle
     def prepare(self, net: Networks, X: Tensor, y: Tensor) -> None:
         """Set the state of one fresh replica from all its training rows ``[N, ...]`` (a centre, a codebook)."""
 
+    @idle
     def after_epoch(self, net: Networks, X: Tensor, epoch: int) -> Tensor | None:
-        """Update the state of one replica; may return weights ``[N]`` of its training rows for the next epoch."""
+        """Update the state of one replica; may return weights ``[N]`` of its training rows.
+
+        ``epoch`` counts from 0 in each stage. The weights hold for the epochs that follow; None leaves them as
+        they are, at first all equal. The validation loss is measured, and the best epoch is kept, with the state
+        that this hook leaves.
+        """
         return None
 
+    @idle
     def finish(self, net: Networks, X: Tensor) -> None:
         """Set the state of one trained replica from all its training rows (a mixture, a scale of the scores)."""
 
@@ -109,6 +119,14 @@ class DeepDetector(Detector):
     @property
     def _n_replicas(self) -> int:
         return int(self.n_replicas)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.checkpoint is not None and not isinstance(self.random_state, (int, np.integer, tuple)):
+            raise ParameterError(
+                f"{type(self).__name__}(checkpoint={self.checkpoint!r}, random_state={self.random_state!r}): a "
+                "fit that can be resumed needs the same seed next time. Give random_state an integer."
+            )
 
     def _settings(self, n: int) -> Settings:
         n_validation = min(int(self.validation * n), _VALIDATION_ROWS)
@@ -144,7 +162,8 @@ class DeepDetector(Detector):
         """Identify the method, what influences its training, and the data."""
         apart = {"checkpoint", "verbose", "random_state", "contamination", "device"}
         chosen = {name: value for name, value in self.get_params().items() if name not in apart}
-        digest = hashlib.blake2b(repr((type(self).__name__, sorted(chosen.items()), seeds)).encode())
+        what = (version("whitecrow"), type(self).__name__, sorted(chosen.items()), seeds)
+        digest = hashlib.blake2b(repr(what).encode())
         for tensor in (X, y):
             digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
         return digest.hexdigest()

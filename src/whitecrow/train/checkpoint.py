@@ -1,10 +1,12 @@
 """Checkpoints: the whole state of a fit at the end of an epoch, in one file that is data."""
 
+import hashlib
 import json
 import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -15,6 +17,14 @@ from whitecrow.core.files import write_bytes
 __all__ = ["Checkpoint"]
 
 _FORMAT = "whitecrow-checkpoint-1"
+
+
+def _checksum(tensors: dict[str, Tensor], document: dict[str, Any]) -> str:
+    digest = hashlib.blake2b(json.dumps(document, sort_keys=True).encode(), digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 class Checkpoint:
@@ -41,8 +51,10 @@ class Checkpoint:
         Raises
         ------
         CheckpointError
-            If the file is damaged, or belongs to another detector or other data.
+            If the file is damaged, or belongs to another detector or other data, or its folder is absent.
         """
+        if not self.path.parent.is_dir():
+            raise CheckpointError(f"There is no folder for the checkpoint {self.path}. Create it first.")
         if not self.path.exists():
             return None
         try:
@@ -50,16 +62,16 @@ class Checkpoint:
             tensors = load(content)
             length = int.from_bytes(content[:8], "little")
             document = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["whitecrow"])
-            if document["format"] != _FORMAT:
-                raise KeyError("format")
+            if document["format"] != _FORMAT or document.pop("checksum") != _checksum(tensors, document):
+                raise ValueError("wrong format or checksum")
         except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
             raise CheckpointError(
                 f"The checkpoint {self.path} cannot be read ({error}). Delete it to start the fit anew."
             ) from error
         if document["fingerprint"] != self.fingerprint:
             raise CheckpointError(
-                f"The checkpoint {self.path} belongs to a fit with other parameters or other data. "
-                "Delete it, or give another path, to start anew."
+                f"The checkpoint {self.path} belongs to a fit with other parameters, other data or another "
+                "version. Delete it, or give another path, to start anew."
             )
         return tensors, document
 
@@ -75,6 +87,7 @@ class Checkpoint:
             return
         tensors, document = self._pending
         document = {"format": _FORMAT, "fingerprint": self.fingerprint, **document}
+        document["checksum"] = _checksum(tensors, document)
         write_bytes(self.path, save(tensors, {"whitecrow": json.dumps(document)}))
         self._pending, self._written = None, time.monotonic()
 

@@ -171,6 +171,7 @@ class _Run:
         self.steps_per_epoch = math.ceil(n / self.batch_size)
         self.epochs = [settings.epochs if stage.epochs is None else stage.epochs for stage in self.stages]
         self.report = Reporter(settings.verbose)
+        self.mean_loss = math.nan
 
     def _permutation(self, seed: int, *counters: int | str, n: int) -> Tensor:
         generator = torch.Generator().manual_seed(derive_seed(seed, *counters))
@@ -203,9 +204,7 @@ class _Run:
             self.report.close()
         if self.checkpoint is not None:
             self.checkpoint.remove()
-        return Training(
-            self.replicas, status.history, status.kept_epochs.tolist(), status.diverged.tolist()
-        )
+        return Training(self.replicas, status.history, status.kept_epochs.tolist(), status.diverged.tolist())
 
     @torch.no_grad()
     def _call(self, name: str, noise: str, *more: Tensor) -> None:
@@ -255,7 +254,6 @@ class _Run:
         stage, epochs = self.stages[index], self.epochs[index]
         if not status.best:
             status.best = self.replicas.snapshot()
-        mean_loss = math.nan
         for epoch in range(first_epoch, epochs):
             if bool(status.stopped.all()):
                 break
@@ -263,9 +261,7 @@ class _Run:
             def progress(share: float, *, force: bool = False, epoch: int = epoch) -> None:
                 done = sum(self.epochs[:index]) + epoch + share
                 at = epoch + int(share)
-                self.report(
-                    Progress(stage.name, at, epochs, done / sum(self.epochs), mean_loss), force=force
-                )
+                self.report(Progress(stage.name, at, epochs, done / sum(self.epochs), self.mean_loss), force=force)
 
             losses = self._epoch(index, epoch, optimisers, status.weights, progress)
             self._record(status, f"{stage.name}.", [o.objective.loss for o in optimisers], losses)
@@ -273,7 +269,7 @@ class _Run:
             self._rescue(status, losses.isfinite().all(0))
             self._after_epoch(status, epoch)
             self._judge(stage, status)
-            mean_loss = float(losses[:, ~status.diverged].mean())
+            self.mean_loss = float(losses[:, ~status.diverged].mean())
             if self.checkpoint is not None:
                 self._offer(self.checkpoint, status, optimisers, index, epoch + 1)
             progress(1.0, force=True)
@@ -340,9 +336,7 @@ class _Run:
             w = None
             if weights is not None:
                 w = weights.gather(1, order[:, start:stop]).reshape(n_replicas, -1, b).transpose(0, 1).reshape(shape)
-            yield (
-                Batch(x[i], None if y is None else y[i], None if w is None else w[i]) for i in range(len(x))
-            )
+            yield (Batch(x[i], None if y is None else y[i], None if w is None else w[i]) for i in range(len(x)))
 
     @torch.no_grad()
     def _validate(self, loss: Callable[[Networks, Batch], Tensor]) -> Tensor:
@@ -429,9 +423,7 @@ class _Run:
                     status.weights = torch.ones(self.replicas.n, len(self.X), device=self.X.device)
                 status.weights[r, rows] = weights.to(status.weights.dtype)
 
-    def _offer(
-        self, checkpoint: Checkpoint, status: _Status, optimisers: list[Adam], stage: int, epoch: int
-    ) -> None:
+    def _offer(self, checkpoint: Checkpoint, status: _Status, optimisers: list[Adam], stage: int, epoch: int) -> None:
         tensors = {f"networks.{k}": t for k, t in self.replicas.stacked.items()}
         tensors |= {f"best.{k}": t for k, t in status.best.items()}
         tensors |= {f"status.{k}": getattr(status, k) for k in _Status._TENSORS}

@@ -70,7 +70,7 @@ class Adam:
         """Move the parameters against their gradients, one tensor per leaf."""
         if self._clip_norm is not None:
             norms = self._replicas.square_norms(grads).sqrt()
-            self._replicas.scale(grads, (self._clip_norm / norms.clamp_min(1e-12)).clamp_max(1.0))
+            grads = self._replicas.scale(grads, (self._clip_norm / norms.clamp_min(1e-12)).clamp_max(1.0))
         lr = self._lr
         if self._schedule == "cosine":
             lr *= 0.5 * (1 + math.cos(math.pi * min(self._steps / self._n_steps, 1.0)))
@@ -79,7 +79,7 @@ class Adam:
         beta1, beta2 = self.objective.betas
         # The kernel behind torch.optim.Adam(fused=True), without the optimiser's bookkeeping per step. It reads memory
         # in order, and automatic differentiation may return a transposed gradient.
-        torch._fused_adam_(
+        torch._fused_adam_(  # type: ignore[attr-defined]
             self.leaves,
             [g.contiguous() for g in grads],
             self._first,

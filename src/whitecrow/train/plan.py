@@ -1,13 +1,26 @@
 """What a method trains, in which order: batches, objectives and stages."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from torch import Tensor
 
-__all__ = ["Batch", "Objective", "Schedule", "Stage"]
+__all__ = ["Batch", "Objective", "Schedule", "Stage", "idle", "is_idle"]
 
 Schedule = Literal["constant", "cosine"]
+_Hook = TypeVar("_Hook", bound=Callable[..., Any])
+
+
+def idle(hook: _Hook) -> _Hook:
+    """Mark a hook that does nothing, so that the engine need not gather the training rows for it."""
+    hook.__dict__["idle"] = True
+    return hook
+
+
+def is_idle(hook: Callable[..., Any]) -> bool:
+    """Return whether a hook, or the method that it is bound as, is marked by :func:`idle`."""
+    return getattr(hook, "idle", False)
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
@@ -45,8 +45,12 @@ class Replicas:
         self._template = template
         self._views = [self._view(r) for r in range(self.n)]
         self._net = self._running()
+        # A hook may put another tensor in the place of one that the optimiser holds; gather puts these back.
+        self._originals = [dict(view.tensors()) for view in self._views]
+        running = self._views if self.execution == "loop" else [self._net]
+        self._running_parameters = [p for net in running for p in net.parameters()]
         self._noises = {
-            name: [net.get_submodule(name) for net in (self._net, *self._views)]
+            name: [cast(Noise, net.get_submodule(name)) for net in (self._net, *self._views)]
             for name, module in template.named_modules()
             if isinstance(module, Noise)
         }
@@ -96,13 +100,27 @@ class Replicas:
         """Return replica ``r`` as networks of its own, whose tensors are views of the stacked ones."""
         return self._views[r]
 
+    @torch.no_grad()
     def gather(self, r: int) -> None:
-        """Take over tensors of replica ``r`` that a hook has replaced instead of written in place."""
-        for name, tensor in self._views[r].tensors():
-            home = self.stacked[name][r]
-            if tensor.data_ptr() != home.data_ptr():
-                home.copy_(tensor.detach())
-                self._views[r].swap(name, home)
+        """Take over tensors of replica ``r`` that a hook has replaced instead of written in place.
+
+        Raises
+        ------
+        TypeError
+            If a hook has added a tensor, or changed the shape of one.
+        """
+        for name, tensor in list(self._views[r].tensors()):
+            home, original = self.stacked.get(name), self._originals[r].get(name)
+            if home is None or original is None or tensor.shape != home.shape[1:]:
+                declared = "nothing" if home is None else f"shape {tuple(home.shape[1:])}"
+                raise TypeError(
+                    f"A hook set the tensor {name!r} to shape {tuple(tensor.shape)}, where networks(spec) "
+                    f"declares {declared}. Declare each tensor there with its final shape."
+                )
+            if tensor is not original or tensor.data_ptr() != home[r].data_ptr():
+                home[r].copy_(tensor)
+                original.data = home[r]
+                self._views[r].swap(name, original)
 
     def train(self, mode: bool = True) -> None:
         """Put every network into training mode, or into evaluation mode."""
@@ -120,9 +138,10 @@ class Replicas:
     def freeze_all_but(self, leaves: list[Tensor]) -> None:
         """Let gradients flow to these tensors only."""
         chosen = {id(leaf) for leaf in leaves}
-        for net in (self._net, *self._views):
-            for parameter in net.parameters():
-                parameter.requires_grad_(id(parameter) in chosen)
+        for parameter in self._running_parameters:
+            wanted = id(parameter) in chosen
+            if parameter.requires_grad != wanted:
+                parameter.requires_grad_(wanted)
 
     def square_norms(self, grads: Sequence[Tensor]) -> Tensor:
         """Return the squared norm of the whole gradient of each replica, ``[R]``."""
@@ -131,24 +150,30 @@ class Replicas:
         if self.execution == "loop":
             per_leaf = torch.stack([g.square().sum() for g in grads])
             return per_leaf.reshape(self.n, -1).sum(1)
-        return torch.stack([g.flatten(1).square().sum(1) for g in grads]).sum(0)
+        return torch.stack([g.reshape(self.n, -1).square().sum(1) for g in grads]).sum(0)
 
-    def scale(self, grads: Sequence[Tensor], factors: Tensor) -> None:
-        """Multiply each replica's gradient by its factor ``[R]``, in place."""
-        per_replica = len(grads) // self.n
-        for i, g in enumerate(grads):
-            if self.n == 1:
-                g.mul_(factors[0])
-            elif self.execution == "loop":
-                g.mul_(factors[i // per_replica])
-            else:
-                g.mul_(factors.reshape(-1, *[1] * (g.dim() - 1)))
+    def scale(self, grads: Sequence[Tensor], factors: Tensor) -> list[Tensor]:
+        """Return each replica's gradient times its factor ``[R]``."""
+        # Not in place: two leaves may have got the same gradient tensor, or one that is expanded.
+        if self.n == 1:
+            return [g * factors[0] for g in grads]
+        if self.execution == "loop":
+            per_replica = len(grads) // self.n
+            return [g * factors[i // per_replica] for i, g in enumerate(grads)]
+        return [g * factors.reshape(-1, *[1] * (g.dim() - 1)) for g in grads]
 
     def losses(self, loss: Callable[[Networks, Batch], Tensor], batch: Batch) -> Tensor:
         """Return the loss of each replica, ``[R]`` (``[]`` for one), for a batch ``[R, B, ...]`` (``[B, ...]``)."""
         if self.execution == "direct":
-            return loss(self._net, batch)
-        return self._map(lambda net, x, y, w: loss(net, Batch(x, y, w)), batch.x, batch.y, batch.weight)
+            values = loss(self._net, batch)
+        else:
+            values = self._map(lambda net, x, y, w: loss(net, Batch(x, y, w)), batch.x, batch.y, batch.weight)
+        if values.dim() != (self.n > 1):
+            raise TypeError(
+                f"The loss of {self.n} replicas has shape {tuple(values.shape)}; it must be one number per "
+                "replica. Reduce over features with .sum(-1) and over rows with batch.mean."
+            )
+        return values
 
     def scores(self, score: Callable[[Networks, Tensor], Tensor], x: Tensor) -> Tensor:
         """Return the scores ``[R, B]`` of rows ``[B, ...]`` under each replica."""
@@ -196,5 +221,5 @@ class Replicas:
 
     def finite(self) -> Tensor:
         """Return whether every number of each replica is finite, bool ``[R]``."""
-        checks = [torch.isfinite(t).flatten(1).all(1) for t in self.stacked.values() if t.is_floating_point()]
+        checks = [torch.isfinite(t).reshape(self.n, -1).all(1) for t in self.stacked.values() if t.is_floating_point()]
         return torch.stack(checks).all(0) if checks else torch.ones(self.n, dtype=torch.bool)
