@@ -47,8 +47,7 @@ def forge(
         tensors(arrays)
         if seal:
             inner["digests"] = {
-                name: hashlib.blake2b(array.tobytes(), digest_size=16).hexdigest()
-                for name, array in arrays.items()
+                name: hashlib.blake2b(array.tobytes(), digest_size=16).hexdigest() for name, array in arrays.items()
             }
     if document is not None:
         document(inner)

@@ -14,9 +14,7 @@ class Box(Detector):
 
     def learn(self, X, y, seed):
         order = torch.arange(X.shape[1] - 1, -1, -1)
-        return Networks(
-            low=X.amin(0), high=X.amax(0).double(), order=order, used=torch.ones(X.shape[1]).bool()
-        )
+        return Networks(low=X.amin(0), high=X.amax(0).double(), order=order, used=torch.ones(X.shape[1]).bool())
 
     def score_batch(self, net, x):
         x = x[:, net.order]

@@ -134,9 +134,7 @@ def test_a_detector_without_held_out_rows_is_saved(rows, tmp_path):
 
 def test_a_detector_of_another_package_comes_back_whole(boxed, written, rows):
     loaded = load(written(boxed))
-    np.testing.assert_array_equal(
-        loaded.anomaly_score(rows), registry.load("box")().fit(rows).anomaly_score(rows)
-    )
+    np.testing.assert_array_equal(loaded.anomaly_score(rows), registry.load("box")().fit(rows).anomaly_score(rows))
     assert [str(t.dtype) for _, t in sorted(loaded.replicas_.stacked.items())] == [
         "torch.float64", "torch.float32", "torch.int64", "torch.bool",
     ]  # fmt: skip

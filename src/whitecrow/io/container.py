@@ -31,6 +31,7 @@ __all__ = [
     "damaged",
     "digest",
     "dtype_name",
+    "fault",
     "opened",
     "parse_json",
     "quoted",
@@ -48,6 +49,7 @@ DTYPES = {
     "F64": np.dtype("<f8"),
 }
 
+_REMEDY = " Save the model again, or fetch the file again."
 _MAX_FILE = 4 << 30
 _MAX_HEADER = 16 << 20
 _MAX_TENSORS = 4096
@@ -84,7 +86,12 @@ def dtype_name(array: NDArray[Any]) -> str:
 
 def damaged(what: str) -> NoReturn:
     """Raise the error for a file that no version of whitecrow wrote so."""
-    raise ModelFileError(f"{what}. Save the model again, or fetch the file again.")
+    raise ModelFileError(f"{what}.{_REMEDY}")
+
+
+def fault(error: ModelFileError) -> str:
+    """Return what an error says is wrong, without its remedy for somebody who reads a file."""
+    return str(error).removesuffix(_REMEDY)
 
 
 def quoted(value: Any, longest: int = 80) -> str:

@@ -62,7 +62,13 @@ class Document:
     digests: dict[str, str]
 
     def to_text(self, layout: dict[str, tuple[str, tuple[int, ...]]]) -> str:
-        """Return the JSON text for a file whose tensors have these dtypes and shapes."""
+        """Return the JSON text for a file whose tensors have these dtypes and shapes.
+
+        Raises
+        ------
+        ModelFileError
+            If a value has no place in JSON.
+        """
         content = {
             "format": FORMAT,
             "detector": self.detector,
@@ -75,7 +81,12 @@ class Document:
             "summary": self.summary,
             "digests": self.digests,
         }
-        return json.dumps({**content, "checksum": _checksum(content, layout)}, allow_nan=False)
+        try:
+            return json.dumps({**content, "checksum": _checksum(content, layout)}, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            if isinstance(error, ModelFileError):
+                raise
+            damaged(f"Its document holds a value that JSON does not have ({error})")
 
 
 _KEYS = {
@@ -186,9 +197,7 @@ def _check_training(training: Any, n: int) -> None:
 
 
 def _are_losses(losses: Any, n: int) -> bool:
-    return (
-        isinstance(losses, list) and len(losses) == n and all(v is None or type(v) is float for v in losses)
-    )
+    return isinstance(losses, list) and len(losses) == n and all(v is None or type(v) is float for v in losses)
 
 
 def _check_summary(summary: Any, *, nested: bool = False) -> None:
@@ -236,9 +245,5 @@ def _keys(value: Any, names: set[str], where: str) -> None:
 
 def _text(value: Any, what: str) -> None:
     # What a terminal takes for a command has no place in what is shown to people.
-    if (
-        not isinstance(value, str)
-        or len(value) > _MAX_TEXT
-        or any(unicodedata.category(c) == "Cc" for c in value)
-    ):
+    if not isinstance(value, str) or len(value) > _MAX_TEXT or any(unicodedata.category(c) == "Cc" for c in value):
         damaged(f"{what[0].upper()}{what[1:]} is {quoted(value)}")

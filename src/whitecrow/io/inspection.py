@@ -52,8 +52,6 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
         "replica_seeds": list(document.replica_seeds),
         "training": document.training,
         "summary": document.summary,
-        "stored_rows": {
-            name: tensors[name].shape[0] for name in ("calibration_scores", "fit_scores", "reference")
-        },
+        "stored_rows": {name: tensors[name].shape[0] for name in ("calibration_scores", "fit_scores", "reference")},
         "tensors": {name: {"dtype": p.dtype, "shape": list(p.shape)} for name, p in tensors.items()},
     }

@@ -125,9 +125,7 @@ def _device(detector: "Detector", device: str | None) -> torch.device:
 
 def _restore(detector: "Detector", document: Document, arrays: dict[str, np.ndarray]) -> None:
     """Set the fitted attributes but for the replicas."""
-    statistics = {
-        name.removeprefix("encoder."): a for name, a in arrays.items() if name.startswith("encoder.")
-    }
+    statistics = {name.removeprefix("encoder."): a for name, a in arrays.items() if name.startswith("encoder.")}
     encoder = TableEncoder.from_state(document.encoder, statistics)
     if document.spec.shape != (encoder.n_features_out_,):
         damaged(f"Its encoder makes {encoder.n_features_out_} features; spec says {document.spec.shape}")

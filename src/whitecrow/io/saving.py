@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 from whitecrow.core import parameters, registry
 from whitecrow.core.errors import ModelFileError, ParameterError
 from whitecrow.core.files import atomic_write
-from whitecrow.io.container import canonical, check_values, digest, dtype_name, opened, read_header
+from whitecrow.io.container import canonical, check_values, digest, dtype_name, fault, read_header
 from whitecrow.io.document import Document, read_document
 from whitecrow.io.structure import DTYPE_NAMES, Layout, blueprint
 
@@ -62,8 +62,6 @@ def save(detector: "Detector", path: str | os.PathLike[str]) -> None:
     arrays["fit_scores"] = np.asarray(detector.fit_scores_, np.float64)
     arrays["reference"] = np.asarray(detector.reference_, np.float32)
     arrays = {key: np.ascontiguousarray(value) for key, value in sorted(arrays.items())}
-    for key, value in arrays.items():
-        check_values(key, value)
     document = Document(
         detector=name,
         parameters=stored,
@@ -76,12 +74,20 @@ def save(detector: "Detector", path: str | os.PathLike[str]) -> None:
         summary=_plain(detector.summary_),
         digests={key: digest(value) for key, value in arrays.items()},
     )
-    text = document.to_text({key: (dtype_name(value), value.shape) for key, value in arrays.items()})
-    with atomic_write(path) as draft:
-        save_file(arrays, draft, {"whitecrow": text})
-        # What could not be read again must not replace a file that can.
-        with opened(draft) as file:
-            read_document(read_header(file))
+    try:
+        for key, value in arrays.items():
+            check_values(key, value)
+        text = document.to_text({key: (dtype_name(value), value.shape) for key, value in arrays.items()})
+        with atomic_write(path) as draft:
+            save_file(arrays, draft, {"whitecrow": text})
+            # What could not be read again must not replace a file that can.
+            with draft.open("rb") as file:
+                read_document(read_header(file))
+    except ModelFileError as error:
+        raise ModelFileError(
+            f"This {type(detector).__name__} cannot be saved to {path}, because nobody could load it. {fault(error)} "
+            "Fit it again, on other data or with other parameters."
+        ) from error
 
 
 def _parameters(detector: "Detector") -> dict[str, Any]:
@@ -121,7 +127,7 @@ def _networks(detector: "Detector") -> dict[str, np.ndarray]:
     except ModelFileError as error:
         raise ParameterError(
             f"The fitted networks of this {type(detector).__name__} do not follow from its parameters. If "
-            f"one was set after fit, set it back or fit again. ({error})"
+            f"one was set after fit, set it back or fit again. ({fault(error)})"
         ) from error
     return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
 

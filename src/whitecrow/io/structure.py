@@ -105,10 +105,7 @@ def _of_buffers(layout: Layout, n: int) -> Networks:
             damaged(f"A buffer has the name {quoted(name)}, which none can have")
     types = {name: dtype for dtype, name in DTYPE_NAMES.items()}
     return Networks(
-        **{
-            name: torch.empty(shape[1:], dtype=types[dtype], device="meta")
-            for name, (dtype, shape) in layout.items()
-        }
+        **{name: torch.empty(shape[1:], dtype=types[dtype], device="meta") for name, (dtype, shape) in layout.items()}
     )
 
 
@@ -119,8 +116,7 @@ def _derived(net: Networks) -> dict[str, Tensor]:
     pools = {f"{name}.pool" for name, module in net.named_modules() if isinstance(module, Noise)}
     if strange := sorted(derived.keys() - pools):
         raise ModelFileError(
-            f"The networks have buffers that a file does not keep: {quoted(strange)}. "
-            "Register them as persistent."
+            f"The networks have buffers that a file does not keep: {quoted(strange)}. Register them as persistent."
         )
     return derived
 
