@@ -121,7 +121,7 @@ def report(n=400):
                     used, all_rows, flagged, share = naming_rate(detector, *anomalies(kind, n, 7), method)
                 except ParameterError:
                     break
-                cells.append(f"{all_rows:.2f} ({flagged:.2f} of the {share:.0%} flagged)")
+                cells.append(f"{all_rows:.2f} ({flagged:.2f} of {100 * share:.0f} %)")
             else:
                 write(f"| {name} | {used} | {' | '.join(cells)} |\n")
 

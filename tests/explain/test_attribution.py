@@ -1,13 +1,11 @@
 """Contributions against NumPy, one cell at a time, and what they must not depend on."""
 
 import time
-from importlib.metadata import entry_points
-from importlib.util import find_spec
 
 import numpy as np
 import polars as pl
 import pytest
-from guilty_columns import Distance, SquaredDistance, anomalies, connections, fit, naming_rate, normal_rows
+from guilty_columns import GROUP, Distance, SquaredDistance, anomalies, connections, fit, naming_rate, normal_rows
 
 from whitecrow.core import registry
 from whitecrow.core.errors import DataError, ParameterError
@@ -15,14 +13,7 @@ from whitecrow.detectors import NotFittedError
 from whitecrow.explain import explain
 
 QUICK = {"autoencoder": {"epochs": 40}, "vae": {"epochs": 40}}
-ADDITIVE = {"autoencoder", "vae"}
-
-
-def _home(name):
-    return next(e.module for e in entry_points(group=registry.GROUP) if e.name == name)
-
-
-NAMES = [name for name in registry.names("table") if find_spec(_home(name))]
+NAMES = registry.names("table")
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +67,17 @@ def test_parts_are_the_squared_deviations_of_each_columns_features():
     assert explanation.p_values is None
 
 
-@pytest.mark.parametrize("name", sorted(ADDITIVE))
-def test_parts_sum_to_the_score(fitted, name):
-    table, _ = anomalies("marginal", 20, 2)
-    explanation = fitted(name).explain(table)
-    assert explanation.method == "parts"
-    np.testing.assert_allclose(explanation.contributions.sum(axis=1), explanation.scores, rtol=1e-3)
+@pytest.mark.parametrize("name", NAMES)
+def test_parts_sum_to_the_score_and_shares_to_one(fitted, name):
+    explanation = fitted(name).explain(anomalies("marginal", 20, 2)[0])
+    if explanation.method == "parts":
+        np.testing.assert_allclose(explanation.contributions.sum(axis=1), explanation.scores, rtol=1e-3)
     np.testing.assert_allclose(explanation.shares.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "pca", "vae"])
+def test_reconstructions_are_explained_by_their_parts(fitted, name):
+    assert fitted(name).explain(normal_rows(1, 2)).method == "parts"
 
 
 def test_parts_of_replicas_sum_to_their_mean_score():
@@ -96,12 +91,13 @@ def test_a_score_that_its_parts_do_not_sum_to_is_explained_by_occlusion():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_pushed_column_ranks_first_where_the_row_is_flagged(fitted, name):
-    table, guilty = anomalies("marginal", 60, 3)
-    for method, least in (("auto", 0.8), ("occlusion", 0.95)):
-        _, _, named, flagged = naming_rate(fitted(name), table, guilty, method)
-        assert flagged > 0.5
-        assert named >= least
+@pytest.mark.parametrize("method", ["auto", "occlusion"])
+def test_the_pushed_column_ranks_first(fitted, name, method):
+    table, guilty = anomalies("marginal", 90, 3)
+    seen = np.isin(guilty, GROUP)  # PCA may rebuild a column on its own without error, however far it is
+    _, named, _, _ = naming_rate(fitted(name), table.filter(seen), guilty[seen], method)
+    # A forest scores a single far column little higher than a normal row, and parts smear over correlated columns.
+    assert named >= (0.8 if name == "isolation-forest" else 0.85 if method == "auto" else 0.95)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -188,7 +184,7 @@ def test_wide_rows_need_few_scores(monkeypatch):
     assert sum(asked) <= 2000
 
 
-@pytest.mark.parametrize("name", ["autoencoder"])
+@pytest.mark.parametrize("name", ["autoencoder", "isolation-forest"])
 def test_a_hundred_connections_take_less_than_two_seconds(name):
     parameters = {"epochs": 2} if name == "autoencoder" else {}
     detector = fit(registry.load(name), connections(1500, 0), **parameters)

@@ -33,7 +33,7 @@ class Reason(NamedTuple):
     shown : str
         The value as text.
     remark : str
-        "never seen in training" and the like, or empty.
+        "never seen in training", "2 % of training rows" and the like, or empty.
     typical : str
         What training rows have.
     alike : str

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from whitecrow.data.columns import CategoryColumn, Column, DateColumn, NumberColumn
-from whitecrow.explain.wording import level_shares, number, shown
+from whitecrow.explain.wording import level_shares, number, percent, shorten, shown
 
 __all__ = ["Profile", "decimals"]
 
@@ -67,8 +67,13 @@ class Profile:
         if _level(value) == "missing" and value != "missing":
             known = column.missing or any(level is None and share for level, share in self._shares)
             return "" if known else "never missing in training"
-        if not isinstance(column, CategoryColumn) or (value, True) in ((v, p > 0) for v, p in self._shares):
+        if not isinstance(column, CategoryColumn):
             return ""
+        share = next((share for level, share in self._shares if level == value), 0)
+        if share:
+            # The commonest levels stand in the text with their shares anyway.
+            common = f"{shorten(value)} {percent(share)}" in self.typical.split(", ")
+            return "" if common else f"{percent(share)} of training rows"
         own = features[column.start : column.start + len(column.slots)]
         rare = own.any() and column.slots[int(own.argmax())] == "(rare)"
         return "rare in training" if rare else "never seen in training"
