@@ -1,0 +1,158 @@
+"""Variational autoencoder for tables: Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
+
+from torch import Tensor, int64, tensor
+from torch.nn.functional import softplus
+
+from whitecrow.core.errors import WhitecrowWarning
+from whitecrow.core.parameters import Count, Natural, NonNegative, Positive, Range
+from whitecrow.core.spec import InputSpec
+from whitecrow.detectors._deep import DeepDetector
+from whitecrow.nn import Activation, Networks, Noise, hidden_width, mlp
+from whitecrow.train import Batch, Execution, Stage
+
+__all__ = ["VAE"]
+
+_ACTIVE_VARIANCE = 0.01
+_LARGEST_LOG_VARIANCE = 10.0  # of the code: rows far from the training data must not overflow
+
+
+class VAE(DeepDetector):
+    r"""Describe each row by a distribution over a narrow code; score by how improbable the rebuilt row makes it.
+
+    .. math:: s(x) = -\frac{1}{L} \sum_{l=1}^{L} \log p(x \mid z_l) - \frac{D}{2} \log 2 \pi v_0, \qquad
+        z_l \sim q(z \mid x) = N(\mu(x), \operatorname{diag} \sigma^2(x))
+
+    with :math:`p(x \mid z) = N(m(z), \operatorname{diag} v(z))`, whose variances :math:`v \ge v_0` are learnt, and
+    trained on :math:`\operatorname{mean}_i [-\log p(x_i \mid z_i) + \beta\, KL(q(z \mid x_i) \,\Vert\, N(0, I))]`.
+
+    Parameters
+    ----------
+    hidden_dims : tuple of int or None, default=None
+        Widths of the encoder's hidden layers, input side first; the decoder mirrors them. None takes two layers, h
+        and h / 2, where h is the power of two nearest to D, from 16 to 256.
+    latent_dim : int or None, default=None
+        Width of the code. None takes D / 8, from 2 to 32.
+    activation : str, default="relu"
+        Between layers; the code and the output are linear.
+    beta : float, default=1
+        Weight of the divergence from the prior. Larger values make fewer units of the code active.
+    warm_up : int, default=5
+        Epochs, before those of ``epochs``, in which the weight of the divergence rises from 0 to ``beta``, so that
+        the code is in use before it has a price.
+    variance_floor : float, default=0.01
+        :math:`v_0`, in squared units of the scaled features. Without it a constant feature drowns the others.
+    score : {"probability", "elbo", "mean"}, default="probability"
+        The negative reconstruction probability above; the same plus the divergence from the prior, which also finds
+        unusual codes; or the negative log-density at the mean code, :math:`-\log p(x \mid \mu(x))`.
+    n_samples : int from 1 to 1000, default=20
+        L, samples of the code per row. The draws are part of the model, so a row always gets the same score.
+
+    Attributes
+    ----------
+    active_units_ : list of int [R]
+        Units of each replica's code whose mean varies over the training rows by more than 0.01. At 0 the code has
+        collapsed and the score is little more than a distance to the mean of the training rows.
+
+    Notes
+    -----
+    The constant is left out of the score, so that it is the sum of non-negative parts by feature. The score averages
+    log-densities, as Algorithm 4 of [2]_ does.
+
+    References
+    ----------
+    .. [1] D. Kingma, M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014, arXiv 1312.6114.
+    .. [2] J. An, S. Cho, "Variational Autoencoder based Anomaly Detection using Reconstruction Probability", SNU Data
+       Mining Center, Special Lecture on IE, 2015.
+    """
+
+    execution: ClassVar[Execution] = "direct"
+    chunk_rows: ClassVar[int] = 256  # each row is decoded n_samples times
+
+    hidden_dims: tuple[Count, ...] | None = None
+    latent_dim: Count | None = None
+    activation: Activation = "relu"
+    beta: NonNegative = 1.0
+    warm_up: Natural = 5
+    variance_floor: Positive = 1e-2
+    score: Literal["probability", "elbo", "mean"] = "probability"
+    n_samples: Annotated[int, Range(1, 1000)] = 20
+
+    @property
+    def active_units_(self) -> list[int]:
+        return self.replicas_.stacked["active_units"].tolist()
+
+    def networks(self, spec: InputSpec) -> Networks:
+        d = spec.n_features
+        h = hidden_width(d)
+        hidden = self.hidden_dims if self.hidden_dims is not None else (h, max(h // 2, 2))
+        latent = self.latent_dim if self.latent_dim is not None else min(max(round(d / 8), 2), 32)
+        return Networks(
+            encoder=mlp(d, *hidden, 2 * latent, activation=self.activation),
+            decoder=mlp(latent, *reversed(hidden), 2 * d, activation=self.activation),
+            noise=Noise(),
+            beta=tensor(0.0 if self.warm_up else float(self.beta)),
+            active_units=tensor(0, dtype=int64),
+        )
+
+    def stages(self) -> Sequence[Stage]:
+        # Losses under different weights of the divergence cannot be compared, so the warm-up does not stop early.
+        return Stage(epochs=int(self.warm_up), name="warm-up", early_stop=False), Stage()
+
+    def after_epoch(self, net: Networks, X: Tensor, epoch: int) -> None:
+        if self.warm_up:
+            net.beta.add_(self.beta / self.warm_up).clamp_max_(self.beta)
+
+    def finish(self, net: Networks, X: Tensor) -> None:
+        mu, _ = self._code(net, X)
+        net.active_units.fill_((mu.var(0) > _ACTIVE_VARIANCE).sum())
+
+    def loss(self, net: Networks, batch: Batch) -> Tensor:
+        mu, log_variance = self._code(net, batch.x)
+        z = mu + (0.5 * log_variance).exp() * net.noise.like(mu)
+        surprise = self._surprise(net, batch.x, z).sum(-1)
+        return batch.mean(surprise + net.beta * self._divergence(mu, log_variance))
+
+    def feature_scores(self, net: Networks, x: Tensor) -> Tensor:
+        """Return the parts of the score by feature; the divergence of ``score="elbo"`` belongs to none."""
+        mu, log_variance = self._code(net, x)
+        if self.score == "mean":
+            return self._surprise(net, x, mu)
+        # The same draws for every row, wherever it stands: [1, L, latent] against [B, 1, latent].
+        net.noise.seek(0)
+        noise = net.noise.draw(1, int(self.n_samples), mu.shape[-1])
+        z = mu.unsqueeze(-2) + (0.5 * log_variance).exp().unsqueeze(-2) * noise
+        return self._surprise(net, x.unsqueeze(-2), z).mean(-2)
+
+    def score_batch(self, net: Networks, x: Tensor) -> Tensor:
+        score = self.feature_scores(net, x).sum(-1)
+        return score + self._divergence(*self._code(net, x)) if self.score == "elbo" else score
+
+    def _code(self, net: Networks, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean and the log-variance of the code of each row."""
+        mu, log_variance = net.encoder(x).chunk(2, -1)
+        return mu, log_variance.clamp(-_LARGEST_LOG_VARIANCE, _LARGEST_LOG_VARIANCE)
+
+    def _surprise(self, net: Networks, x: Tensor, z: Tensor) -> Tensor:
+        r"""Return :math:`-\log p(x_j \mid z) - \tfrac12 \log 2 \pi v_0` of each feature, at least 0."""
+        mean, raw = net.decoder(z).chunk(2, -1)
+        ratio = 1 + softplus(raw) / self.variance_floor  # v / v_0
+        return 0.5 * (ratio.log() + (x - mean).square() / (self.variance_floor * ratio))
+
+    def _divergence(self, mu: Tensor, log_variance: Tensor) -> Tensor:
+        return 0.5 * (mu.square() + log_variance.exp() - 1 - log_variance).sum(-1)
+
+    def _fit_networks(self, X: Tensor, y: Tensor, seeds: tuple[int, ...]) -> None:
+        super()._fit_networks(X, y, seeds)
+        collapsed = [r for r, units in enumerate(self.active_units_) if units == 0]
+        if collapsed:
+            warnings.warn(
+                f"{type(self).__name__}: no unit of the code is active in replicas {collapsed}, so they rebuild every "
+                f"row alike. Lower beta (now {self.beta:g}), lower variance_floor (now {self.variance_floor:g}), or "
+                "train longer.",
+                WhitecrowWarning,
+                stacklevel=3,
+            )
