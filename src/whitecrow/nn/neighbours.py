@@ -7,7 +7,7 @@ from torch import Tensor
 
 from whitecrow.nn.noise import derive_seed
 
-__all__ = ["Reference", "distances", "nearest", "reference_rows"]
+__all__ = ["Reference", "distances", "nearest", "reference_rows", "sampling"]
 
 _QUERY_ROWS = 256
 _BLOCK_ROWS = 4096
@@ -24,13 +24,18 @@ class Reference(NamedTuple):
         Distinct rows in lexicographic order, so that the order of the training rows leaves no trace.
     counts : Tensor [M], int64
         Copies of each.
-    n_distinct : int
-        Distinct training rows. Greater than M if the reference is a sample.
+    n_distinct : Tensor [], int64
+        Distinct training rows. More than M if the reference is a sample of them.
     """
 
     rows: Tensor
     counts: Tensor
-    n_distinct: int
+    n_distinct: Tensor
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, each copy counted."""
+        return int(self.counts.sum())
 
 
 def reference_rows(X: Tensor, limit: int | None, sample: int, seed: int) -> Reference:
@@ -39,29 +44,38 @@ def reference_rows(X: Tensor, limit: int | None, sample: int, seed: int) -> Refe
     Parameters
     ----------
     X : Tensor [N, D]
-        Training rows.
+        Training rows, finite.
     limit : int or None
         Most distinct rows that are all kept. None keeps any number.
     sample : int
-        Training rows that are drawn without replacement where there are more; their copies are counted.
+        Distinct rows to keep where there are more than ``limit``. Rows are drawn one by one, each copy as likely as
+        any other row, until this many distinct ones are drawn; the drawn copies are counted.
     seed : int
         Seed of the draw.
-
-    Returns
-    -------
-    Reference
     """
     # Adding zero turns -0 into 0.
     rows, counts = torch.unique(X + 0.0, dim=0, return_counts=True)
-    n_distinct = len(rows)
-    if limit is None or n_distinct <= limit:
+    n_distinct = torch.tensor(len(rows), device=X.device)
+    if limit is None or len(rows) <= limit:
         return Reference(rows, counts, n_distinct)
+    sample = min(sample, limit)
     generator = torch.Generator().manual_seed(derive_seed(seed, "reference rows"))
-    drawn = torch.randperm(len(X), generator=generator)[:sample].to(X.device)
+    order = torch.randperm(len(X), generator=generator).to(X.device)
     # Drawing places in the sorted rows, not in X, gives the same sample for any order of X.
-    place = torch.searchsorted(counts.cumsum(0), drawn, right=True)
-    chosen, counts = torch.unique(place, return_counts=True)
+    drawn = torch.searchsorted(counts.cumsum(0), order, right=True)
+    first_draw = torch.full_like(counts, len(X)).scatter_reduce_(
+        0, drawn, torch.arange(len(X), device=X.device), "amin"
+    )
+    last = int(first_draw.kthvalue(sample).values)
+    chosen, counts = torch.unique(drawn[: last + 1], return_counts=True)
     return Reference(rows[chosen], counts, n_distinct)
+
+
+def sampling(n_kept: int, n_distinct: int) -> str:
+    """Return in words what a reference of ``n_kept`` out of ``n_distinct`` distinct training rows stands on."""
+    if n_kept == n_distinct:
+        return "exact"
+    return f"random sample of {n_kept:,} of the {n_distinct:,} distinct training rows"
 
 
 def nearest(x: Tensor, rows: Tensor, counts: Tensor, k: int) -> Tensor:
@@ -93,8 +107,7 @@ def nearest(x: Tensor, rows: Tensor, counts: Tensor, k: int) -> Tensor:
     many rows closer together than the rounding error) it is repeated with more candidates.
     """
     with torch.no_grad():
-        found = [_nearest(block, rows, counts, k) for block in x.detach().split(_QUERY_ROWS)]
-    return torch.cat(found) if found else torch.empty(0, k, dtype=torch.int64, device=x.device)
+        return torch.cat([_nearest(block, rows, counts, k) for block in x.detach().split(_QUERY_ROWS)])
 
 
 def distances(x: Tensor, rows: Tensor, index: Tensor) -> Tensor:
