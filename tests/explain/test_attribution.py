@@ -59,7 +59,7 @@ def test_occlusion_equals_scoring_one_replacement_at_a_time():
 
 def test_parts_are_the_squared_deviations_of_each_columns_features():
     training, table = normal_rows(300, 1), anomalies("marginal", 5, 2)[0]
-    explanation = explain(fit(SquaredDistance, training, calibration=0), table)
+    explanation = explain(fit(SquaredDistance, training, calibration=0), table, method="parts")
     a1 = training["a1"].to_numpy()
     expected = ((table["a1"].to_numpy() - a1.mean()) / a1.std()) ** 2
     np.testing.assert_allclose(explanation.contributions[:, 0], expected, rtol=1e-4, atol=1e-6)
@@ -69,7 +69,7 @@ def test_parts_are_the_squared_deviations_of_each_columns_features():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_parts_sum_to_the_score_and_shares_to_one(fitted, name):
-    explanation = fitted(name).explain(anomalies("marginal", 20, 2)[0])
+    explanation = fitted(name).explain(anomalies("marginal", 20, 2)[0], method="auto")
     if explanation.method == "parts":
         np.testing.assert_allclose(explanation.contributions.sum(axis=1), explanation.scores, rtol=1e-3)
     np.testing.assert_allclose(explanation.shares.sum(axis=1), 1)
@@ -77,17 +77,17 @@ def test_parts_sum_to_the_score_and_shares_to_one(fitted, name):
 
 @pytest.mark.parametrize("name", ["autoencoder", "pca", "vae"])
 def test_reconstructions_are_explained_by_their_parts(fitted, name):
-    assert fitted(name).explain(normal_rows(1, 2)).method == "parts"
+    assert fitted(name).explain(normal_rows(1, 2), method="auto").method == "parts"
 
 
 def test_parts_of_replicas_sum_to_their_mean_score():
     detector = fit(registry.load("autoencoder"), normal_rows(300, 1), n_replicas=3, epochs=3)
-    explanation = detector.explain(normal_rows(5, 2))
+    explanation = detector.explain(normal_rows(5, 2), method="parts")
     np.testing.assert_allclose(explanation.contributions.sum(axis=1), explanation.scores, rtol=1e-4)
 
 
 def test_a_score_that_its_parts_do_not_sum_to_is_explained_by_occlusion():
-    assert fit(Distance, normal_rows(300, 1)).explain(normal_rows(5, 2)).method == "occlusion"
+    assert fit(Distance, normal_rows(300, 1)).explain(normal_rows(5, 2), method="auto").method == "occlusion"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -31,7 +31,7 @@ def typical_row():
 
 
 def explained(detector, row, **changes):
-    return explain(detector, pl.DataFrame([{**row, **changes}]))
+    return explain(detector, pl.DataFrame([{**row, **changes}]), method="parts")
 
 
 def test_a_far_number_is_told_with_its_range(detector, typical_row):
@@ -112,7 +112,7 @@ def test_a_row_without_reasons_says_so(detector):
 
 def test_json_has_no_nan_and_every_row(detector, typical_row):
     rows = pl.DataFrame([{**typical_row, "share": float("nan")}, {**typical_row, "share": None}, typical_row])
-    document = json.loads(json.dumps(explain(detector, rows).to_dict(2), allow_nan=False))
+    document = json.loads(json.dumps(explain(detector, rows, method="parts").to_dict(2), allow_nan=False))
     assert [row["values"]["share"] for row in document["rows"]] == [None, None, 0.5]
     assert document["rows"][2]["values"]["start"] == "2026-03-02T12:30:00"
     assert all(len(row["reasons"]) == 2 and len(row["neighbours"]) == 3 for row in document["rows"])
@@ -125,7 +125,7 @@ def test_json_without_calibration_has_no_p_values(mixed_table):
 
 
 def test_the_long_table_has_a_line_per_row_and_column(detector, mixed_table):
-    explanation = explain(detector, mixed_table.head(7))
+    explanation = explain(detector, mixed_table.head(7), method="parts")
     frame = explanation.to_frame()
     assert frame.shape == (7 * 6, 8)
     np.testing.assert_array_equal(frame["contribution"].to_numpy().reshape(7, 6), explanation.contributions)

@@ -476,11 +476,13 @@ class Detector(OutlierMixin, BaseEstimator):
 
     # ---- explanation and file -------------------------------------------------------------------------------------
 
-    def explain(self, X: Any, *, n_neighbours: int = 3) -> "Explanation":
+    def explain(
+        self, X: Any, *, n_neighbours: int = 3, method: Literal["occlusion", "parts", "auto"] = "occlusion"
+    ) -> "Explanation":
         """Say which columns make the rows anomalous; see :func:`whitecrow.explain.explain`."""
         from whitecrow.explain import explain
 
-        return explain(self, X, n_neighbours=n_neighbours)
+        return explain(self, X, n_neighbours=n_neighbours, method=method)
 
     def save(self, path: str | Path) -> None:
         """Write the fitted detector to one ``.safetensors`` file; see :func:`whitecrow.io.save`."""

@@ -28,7 +28,7 @@ Method = Literal["auto", "parts", "occlusion"]
 _ALIKE = 20
 
 
-def explain(detector: "Detector", X: Any, *, n_neighbours: int = 3, method: Method = "auto") -> Explanation:
+def explain(detector: "Detector", X: Any, *, n_neighbours: int = 3, method: Method = "occlusion") -> Explanation:
     """Say which columns make rows anomalous, what is normal there, and which normal rows are nearest.
 
     Parameters
@@ -39,10 +39,10 @@ def explain(detector: "Detector", X: Any, *, n_neighbours: int = 3, method: Meth
         The rows to explain, a few to some thousand.
     n_neighbours : int, default=3
         Nearest normal rows to show; fewer if the detector keeps fewer distinct ones.
-    method : {"auto", "parts", "occlusion"}, default="auto"
-        *parts*: split the score by column, for methods whose score is a sum over features.
+    method : {"occlusion", "parts", "auto"}, default="occlusion"
         *occlusion*: how far the score drops if the column takes the values it has in normal rows that are
         otherwise alike. It names the guilty column more often, for up to 8 more scores per row and column.
+        *parts*: split the score by column, exactly, for methods whose score is a sum over features.
         *auto*: parts where the score splits so, occlusion for the others.
 
     Returns
