@@ -54,7 +54,7 @@ def scores(det: VAE, rows: np.ndarray, **parameters) -> np.ndarray:
 
 def test_the_score_at_the_mean_code_is_the_negative_log_density(fitted):
     rows = structured(50, seed=1)
-    ours = scores(fitted, rows, score="mean")
+    ours = scores(fitted, rows, score_type="mean")
     constant = rows.shape[1] / 2 * np.log(2 * np.pi * fitted.variance_floor)
     for r in range(2):
         x, code = parts(fitted, rows, r)
@@ -76,7 +76,7 @@ def test_the_reconstruction_probability_is_the_mean_log_density_over_the_posteri
 
 def test_elbo_adds_the_divergence_of_the_code_from_the_prior(fitted):
     rows = structured(50, seed=1)
-    divergence = scores(fitted, rows, score="elbo") - scores(fitted, rows)
+    divergence = scores(fitted, rows, score_type="elbo") - scores(fitted, rows)
     for r in range(2):
         _, code = parts(fitted, rows, r)
         expected = kl_divergence(code, Normal(torch.zeros(2), torch.ones(2))).sum(-1).numpy()
@@ -102,15 +102,15 @@ def test_more_samples_change_the_score_by_less_and_less(fitted):
 @pytest.mark.parametrize("score", ["probability", "mean"])
 def test_the_score_is_the_sum_of_parts_by_feature_that_are_not_negative(fitted, score):
     det, rows = fitted, structured(30, seed=1)
-    expected = scores(det, rows, score=score)
+    expected = scores(det, rows, score_type=score)
     x = torch.from_numpy(det.encoder_.transform(rows))
-    kept = det.score
+    kept = det.score_type
     try:
-        det.set_params(score=score)
+        det.set_params(score_type=score)
         with torch.no_grad():
             by_feature = det.replicas_.scores(det.feature_scores, x).numpy()
     finally:
-        det.set_params(score=kept)
+        det.set_params(score_type=kept)
     assert by_feature.shape == (2, *rows.shape)
     assert by_feature.min() >= 0
     np.testing.assert_allclose(by_feature.sum(-1), expected, rtol=1e-4)
@@ -128,7 +128,7 @@ def test_the_feature_that_was_changed_has_the_largest_part(fitted):
 def test_the_code_of_structured_rows_is_in_use(fitted):
     assert min(fitted.active_units_) >= 1
     assert len(fitted.active_units_) == 2
-    x, code = parts(fitted, structured(), 0)
+    _, code = parts(fitted, structured(), 0)
     assert int((code.mean.var(0) > 0.01).sum()) == fitted.active_units_[0]
 
 
@@ -173,7 +173,7 @@ def test_a_linear_vae_finds_the_subspace_of_pca():
     cosines = np.linalg.svd(np.linalg.qr(ours)[0].T @ components.T, compute_uv=False)
     assert cosines.min() > 0.98
     # The learnt variance of the features is that of the noise, 0.09.
-    x, code = parts(det, rows, 0)
+    _, code = parts(det, rows, 0)
     raw = det.replicas_.replica(0).decoder(code.mean).detach().chunk(2, -1)[1]
     variance = det.variance_floor + torch.nn.functional.softplus(raw)
     assert float(variance.mean()) == pytest.approx(0.09, rel=0.15)

@@ -45,7 +45,7 @@ class VAE(DeepDetector):
         the code is in use before it has a price.
     variance_floor : float, default=0.01
         :math:`v_0`, in squared units of the scaled features. Without it a constant feature drowns the others.
-    score : {"probability", "elbo", "mean"}, default="probability"
+    score_type : {"probability", "elbo", "mean"}, default="probability"
         The negative reconstruction probability above; the same plus the divergence from the prior, which also finds
         unusual codes; or the negative log-density at the mean code, :math:`-\log p(x \mid \mu(x))`.
     n_samples : int from 1 to 1000, default=20
@@ -78,7 +78,7 @@ class VAE(DeepDetector):
     beta: NonNegative = 1.0
     warm_up: Natural = 5
     variance_floor: Positive = 1e-2
-    score: Literal["probability", "elbo", "mean"] = "probability"
+    score_type: Literal["probability", "elbo", "mean"] = "probability"
     n_samples: Annotated[int, Range(1, 1000)] = 20
 
     @property
@@ -117,9 +117,9 @@ class VAE(DeepDetector):
         return batch.mean(surprise + net.beta * self._divergence(mu, log_variance))
 
     def feature_scores(self, net: Networks, x: Tensor) -> Tensor:
-        """Return the parts of the score by feature; the divergence of ``score="elbo"`` belongs to none."""
+        """Return the parts of the score by feature; the divergence of ``score_type="elbo"`` belongs to none."""
         mu, log_variance = self._code(net, x)
-        if self.score == "mean":
+        if self.score_type == "mean":
             return self._surprise(net, x, mu)
         # The same draws for every row, wherever it stands: [1, L, latent] against [B, 1, latent].
         net.noise.seek(0)
@@ -129,7 +129,7 @@ class VAE(DeepDetector):
 
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         score = self.feature_scores(net, x).sum(-1)
-        return score + self._divergence(*self._code(net, x)) if self.score == "elbo" else score
+        return score + self._divergence(*self._code(net, x)) if self.score_type == "elbo" else score
 
     def _code(self, net: Networks, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean and the log-variance of the code of each row."""
