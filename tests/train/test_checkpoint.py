@@ -240,3 +240,13 @@ def test_a_detector_refuses_the_checkpoint_of_other_parameters_or_data(tmp_path,
 def test_a_checkpoint_needs_a_seed_that_is_the_same_next_time(tmp_path, random_state):
     with pytest.raises(ParameterError, match="Give random_state an integer"):
         detector(tmp_path / "c", random_state=random_state).fit(table())
+
+
+def test_a_detector_whose_second_fit_was_cancelled_is_not_fitted():
+    """Its encoder would be of the second fit and its networks of the first."""
+    det = detector(None).fit(table())
+    with monitor(Stop(2, 6)), pytest.raises(FitCancelled):
+        det.fit(100 + table(1)[:, :3])
+    with pytest.raises(wc.NotFittedError):
+        det.anomaly_score(table())
+    assert np.isfinite(det.fit(table()).anomaly_score(table())).all()

@@ -171,6 +171,7 @@ class Detector(OutlierMixin, BaseEstimator):
         """
         started = time.perf_counter()
         self._check_parameters()
+        vars(self).pop("threshold_", None)  # a fit that fails must not leave a mixture with the one before
         rows = self._accept(X, fitting=True)
         labels = self._labels(y, len(rows))
         seeds = self._resolve_seeds()
