@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from whitecrow.core import registry
-from whitecrow.detectors.tabular.autoencoder import AutoEncoder
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +15,8 @@ def rows():
 @pytest.fixture(scope="session")
 def fitted(rows):
     """Return a small detector of one replica; tests must not change it."""
-    return AutoEncoder(random_state=0, epochs=2, hidden_dims=(6,), latent_dim=2, dropout=0.1).fit(rows)
+    small = {"epochs": 2, "hidden_dims": (6,), "latent_dim": 2, "dropout": 0.1}
+    return registry.load("autoencoder")(random_state=0, **small).fit(rows)
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ def forge(
     return safetensors.numpy.save(arrays, {"whitecrow": json.dumps(inner)})
 
 
-def with_header(content: bytes, change: Callable[[dict[str, Any]], Any]) -> bytes:
+def with_header(content: bytes, change: Callable[[dict[str, Any]], Any], data: bytes | None = None) -> bytes:
     """Return the file with another outer header, which may be anything; sealed as far as that is possible."""
     header = header_of(content)
     change(header)
@@ -71,7 +71,7 @@ def with_header(content: bytes, change: Callable[[dict[str, Any]], Any]) -> byte
         }
         inner["checksum"] = checksum(inner, layout)
         metadata["whitecrow"] = json.dumps(inner)
-    return with_raw_header(json.dumps(header).encode(), data_of(content))
+    return with_raw_header(json.dumps(header).encode(), data_of(content) if data is None else data)
 
 
 def with_raw_header(header: bytes, data: bytes = b"") -> bytes:

@@ -130,7 +130,6 @@ HEADERS = {
     "huge shape": entry(shape=[1 << 40, 1 << 20]),
     "shape that overflows 64 bits": entry(shape=[1 << 32, 1 << 32, 4]),
     "lengths of a hundred digits": entry(shape=[10**90] * 8),
-    "empty but absurd": entry(shape=[0, 1 << 60], data_offsets=[0, 0]),
     "negative length": entry(shape=[-1, -4]),
     "fractional length": entry(shape=[1.0, 4.0]),
     "length of a truth value": entry(shape=[True, 4]),
@@ -166,6 +165,22 @@ def test_a_false_header_is_refused(change, content, written, peak_growth):
     path = written(with_header(content, change))
     refuses(path)
     assert peak_growth() < 64 << 20
+
+
+def test_an_empty_tensor_of_absurd_shape_is_refused(content, written):
+    for shape in ([0, 1 << 60], [1 << 62, 1 << 62, 0]):
+        changed = with_header(content, lambda header, s=shape: header["encoder.rare"].update(shape=s))
+        refuses(written(changed), "empty tensor")
+
+
+def test_bytes_that_belong_to_no_tensor_are_refused(content, written):
+    def shift(header):
+        for name, description in header.items():
+            if name != "__metadata__":
+                description["data_offsets"] = [offset + 8 for offset in description["data_offsets"]]
+
+    changed = with_header(content, shift, b"\0" * 8 + data_of(content))
+    refuses(written(changed), "does not begin where")
 
 
 @pytest.mark.parametrize(
@@ -429,6 +444,20 @@ def test_a_tensor_of_another_dtype_or_shape_is_refused(content, written):
                 tensors[name] = np.ascontiguousarray(alter(tensors[name]))
 
             refuses(written(forge(content, tensors=change)))
+
+
+def test_reference_rows_of_another_width_are_refused(content, written):
+    changed = forge(content, tensors=lambda t: t.update(reference=np.zeros((3, 5), np.float32)))
+    refuses(written(changed), "reference rows have 5 features")
+
+
+def test_a_spec_that_the_encoder_does_not_meet_is_refused(boxed, written):
+    changed = forge(
+        boxed,
+        lambda d: d["spec"].update(shape=[5]),
+        lambda t: t.update(reference=np.zeros((3, 5), np.float32)),
+    )
+    refuses(written(changed), "encoder makes 4 features")
 
 
 def test_a_missing_or_an_additional_tensor_is_refused(content, written):

@@ -36,7 +36,7 @@ def faults(source: str) -> list[str]:
     homes: dict[str, str] = {}
     found = []
 
-    def judge(node: ast.AST, name: str) -> None:
+    def judge(node: ast.stmt | ast.expr, name: str) -> None:
         parts = name.split(".")
         prefixes = {".".join(parts[:k]) for k in range(1, len(parts) + 1)}
         if prefixes & MODULES or name.removeprefix("builtins.") in FUNCTIONS:
