@@ -9,7 +9,7 @@ from torch import Tensor
 from toy_methods import D, Everything, Exploding, Linear, Method, assert_equal, fit, rows
 
 from whitecrow.core.errors import TrainingError, WhitecrowWarning
-from whitecrow.nn import Networks, mlp, squared_error
+from whitecrow.nn import Networks, Noise, mlp, squared_error
 from whitecrow.train import Batch, Objective, Stage
 
 SEEDS = (3, 11, 8)
@@ -156,16 +156,6 @@ def test_stages_run_in_their_order_for_their_epochs():
     assert not torch.equal(after.replicas.stacked["decoder.weight0"], first.replicas.stacked["decoder.weight0"])
 
 
-def test_a_stage_of_no_epochs_is_passed_over():
-    class Skipped(TwoStages):
-        def stages(self):
-            return (Stage((Objective(trains=("encoder",)),), epochs=0, name="none"), *super().stages())
-
-    skipped, plain = fit(Skipped(), rows()), fit(TwoStages(), rows())
-    assert "none.loss" not in skipped.history
-    assert skipped.n_epochs == plain.n_epochs
-
-
 def kept_by_rule(losses: list[float], patience: int) -> int:
     """Return the epoch that early stopping keeps, by a second writing of its rule."""
     best, kept, waited = math.inf, 0, 0
@@ -177,6 +167,54 @@ def kept_by_rule(losses: list[float], patience: int) -> int:
         else:
             waited += 1
     return kept
+
+
+def test_a_stage_judges_anew_what_stopped_in_the_one_before():
+    class Judged(Linear):
+        def stages(self):
+            return Stage(name="first"), Stage((Objective("larger"),), name="second")
+
+        def larger(self, net, batch):
+            return 100 + self.loss(net, batch)
+
+    training = fit(Judged(), rows(), SEEDS, epochs=40, n_validation=20, patience=2, lr=0.15)
+    first = np.array(training.history["first.validation"])
+    second = np.array(training.history["second.validation"])
+    assert len(first) < 40
+    # The second stage begins where each replica was best, and its losses are larger than any before.
+    kept = [len(first) + kept_by_rule(list(second[:, r]), 2) for r in range(3)]
+    assert training.n_epochs == kept
+    assert all(k > len(first) for k in kept)
+
+
+def test_every_step_of_every_epoch_and_stage_has_noise_of_its_own():
+    draws, pools = [], set()
+
+    class Noisy(Linear):
+        def networks(self, spec):
+            return Networks(encoder=mlp(D, 2), decoder=mlp(2, D), noise=Noise()).double()
+
+        def stages(self):
+            return Stage(epochs=2, name="first"), Stage(epochs=2, name="second")
+
+        def loss(self, net, batch):
+            draws.append(float(net.noise.draw(1)))
+            pools.add(float(net.noise.pool[0]))
+            return super().loss(net, batch)
+
+    fit(Noisy(), rows(), batch_size=20)
+    assert len(set(draws)) == len(draws) == 4 * 3
+    assert len(pools) == 4
+
+
+def test_a_stage_of_no_epochs_is_passed_over():
+    class Skipped(TwoStages):
+        def stages(self):
+            return (Stage((Objective(trains=("encoder",)),), epochs=0, name="none"), *super().stages())
+
+    skipped, plain = fit(Skipped(), rows()), fit(TwoStages(), rows())
+    assert "none.loss" not in skipped.history
+    assert skipped.n_epochs == plain.n_epochs
 
 
 def test_each_replica_keeps_its_best_epoch_while_the_others_go_on():
