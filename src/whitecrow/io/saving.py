@@ -66,7 +66,7 @@ def save(detector: "Detector", path: str | os.PathLike[str]) -> None:
         detector=name,
         parameters=stored,
         spec=detector.spec_,
-        encoder=_plain(encoder),
+        encoder=encoder,
         threshold=float(detector.threshold_),
         threshold_source=detector.threshold_source_,
         replica_seeds=tuple(int(seed) for seed in detector.replica_seeds_),
