@@ -39,7 +39,11 @@ class NotFittedError(WhitecrowError, sklearn.exceptions.NotFittedError):
 
 
 @dataclass_transform(kw_only_default=True)
-class Detector(OutlierMixin, BaseEstimator):
+class _Fields:
+    """Tells type checkers that annotated fields, from here on down, are keyword-only constructor parameters."""
+
+
+class Detector(_Fields, OutlierMixin, BaseEstimator):
     """Base of all detectors; subclasses add a method.
 
     A method without gradients writes two hooks, :meth:`learn` and :meth:`score_batch`. A method that is trained by
@@ -176,7 +180,7 @@ class Detector(OutlierMixin, BaseEstimator):
         labels = self._labels(y, len(rows))
         seeds = self._resolve_seeds()
         fitting, held_out = self._split(labels)
-        self.encoder_ = TableEncoder(scaling=self.scaling, clip=self.clip).fit(rows, rows=fitting)
+        self.encoder_ = TableEncoder(scaling=self.scaling, clip=None if self.clip is None else float(self.clip)).fit(rows, rows=fitting)
         encoded = self.encoder_.transform(rows)
         self.spec_ = InputSpec("table", (encoded.shape[1],))
         self.replica_seeds_ = seeds
@@ -296,7 +300,7 @@ class Detector(OutlierMixin, BaseEstimator):
             try:
                 rows = validate_data(
                     self,
-                    rows,
+                    rows,  # pyright: ignore[reportArgumentType] - the stub takes the default for the type
                     reset=fitting,
                     dtype=(np.float64, np.float32),
                     ensure_all_finite=False,  # the encoder looks, and names the column

@@ -96,7 +96,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.widths = widths
-        self.activations: tuple[Activation, ...] = (*[activation] * (len(widths) - 2), output)
+        self.activations: tuple[str, ...] = (*[activation] * (len(widths) - 2), output)
         shapes = list(zip(widths[1:], widths, strict=False))
         for layer, (shape, act) in enumerate(zip(shapes, self.activations, strict=True)):
             self.register_parameter(f"weight{layer}", _initial(torch.empty(shape), init, act))
@@ -141,12 +141,19 @@ def reconstruction_error(x: Tensor, *networks: MLP) -> Tensor:
     Tensor [B] or [R, B]
         Sum over the D features, at least 0.
     """
-    parts = [network.layers(x.shape[:-1]) for network in networks]
-    activations, weights, biases, masks = ([entry for part in parts for entry in part[i]] for i in range(4))
-    return _run(x, (tuple(activations), weights, biases, masks), error=True)
+    activations, weights, biases, masks = networks[0].layers(x.shape[:-1])
+    for network in networks[1:]:
+        further = network.layers(x.shape[:-1])
+        activations, weights, biases, masks = (
+            activations + further[0],
+            weights + further[1],
+            biases + further[2],
+            masks + further[3],
+        )
+    return _run(x, (activations, weights, biases, masks), error=True)
 
 
-def _initial(weight: Tensor, init: Initialisation, activation: Activation) -> nn.Parameter:
+def _initial(weight: Tensor, init: Initialisation, activation: str) -> nn.Parameter:
     fan_out, fan_in = weight.shape
     if init == "normal":
         return nn.Parameter(nn.init.normal_(weight, std=0.02))
@@ -155,7 +162,7 @@ def _initial(weight: Tensor, init: Initialisation, activation: Activation) -> nn
     return nn.Parameter(nn.init.uniform_(weight, -bound, bound))
 
 
-_Layers = tuple[Sequence[str], list[Tensor], list[Tensor | None], list[Tensor | None]]
+_Layers = tuple[tuple[str, ...], list[Tensor], list[Tensor | None], list[Tensor | None]]
 
 
 def _run(x: Tensor, layers: _Layers, *, error: bool) -> Tensor:
@@ -217,6 +224,7 @@ class _Perceptron(torch.autograd.Function):
         n = len(activations)
         *weights, output = ctx.saved_tensors
         values = [*ctx.hidden, output]
+        slope = None
         if error:
             g = slope = ctx.difference * (2 * g).unsqueeze(-1)
         needed = ctx.needs_input_grad
@@ -237,4 +245,4 @@ class _Perceptron(torch.autograd.Function):
                 g = product(g, weights[layer])
         if not needed[1]:
             return None, None, *grads
-        return None, (g - slope if error else g), *grads
+        return None, (g if slope is None else g - slope), *grads
