@@ -23,6 +23,7 @@ app = App(
     help_epilogue="Begin with: whitecrow demo. Every command takes --json, --quiet and --debug.",
     help_format="plaintext",
     version=lambda: f"whitecrow {version('whitecrow')}",
+    suppress_keyboard_interrupt=False,
     # No --no-json, and no --file FILE beside FILE.
     default_parameter=Parameter(negative=()),
 )

@@ -1,7 +1,6 @@
 """A detector judged on labelled rows: the figures, and the alerts with their reasons."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,13 +8,14 @@ from numpy.typing import NDArray
 
 from whitecrow.cli.labels import Labels, read_labels
 from whitecrow.cli.streaming import Scored, TopRows
+from whitecrow.cli.wording import percent
 
 if TYPE_CHECKING:
     import polars as pl
 
     from whitecrow.detectors import Detector
     from whitecrow.explain import Explanation
-    from whitecrow.metrics import Costs, EvaluationReport, Interval
+    from whitecrow.metrics import Costs, EvaluationReport
 
 __all__ = ["Alert", "Assessment", "LabelledScores", "assess", "explained"]
 
@@ -69,8 +69,6 @@ class Assessment:
     ----------
     report : EvaluationReport
         All figures.
-    recall_at_01_percent : Interval
-        Recall where one normal row in a thousand is flagged.
     labels : Labels
         Which rows counted as what.
     notes : tuple of str
@@ -78,14 +76,12 @@ class Assessment:
     """
 
     report: "EvaluationReport"
-    recall_at_01_percent: "Interval"
     labels: Labels
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures for JSON."""
         document = self.report.to_dict()
-        document["metrics"]["recall_at_0.1_percent_fpr"] = self.recall_at_01_percent._asdict()
         document["labels"] = self.labels.to_dict()
         return document
 
@@ -165,7 +161,7 @@ def assess(
     DataError
         If the labelled rows are not of both classes.
     """
-    from whitecrow.metrics import bootstrap_interval, evaluation_report, recall_at_fpr
+    from whitecrow.metrics import evaluation_report
 
     notes = []
     known = labels.y >= 0
@@ -176,11 +172,11 @@ def assess(
     groups = None
     if copies > _MANY_COPIES:
         groups = hashes
-        notes.append(f"{copies:.0%} of the rows are copies of other rows; the intervals count each distinct row once.")
+        notes.append(f"{percent(copies)} of the rows are copies of others; the intervals count each distinct row once.")
     shared = _share_with_fit(detector, scores)
     if shared > _KNOWN:
         notes.append(
-            f"{shared:.0%} of the distinct scores are exactly those of rows that the model was fitted on: the two "
+            f"{percent(shared)} of the distinct scores are exactly those of rows that the model was fitted on: the two "
             "files share rows, so the figures are too good. Evaluate on rows that fit has not seen."
         )
     families = None if labels.families is None else labels.families[known]
@@ -193,8 +189,7 @@ def assess(
         costs=costs,
         groups=groups,
     )
-    few = bootstrap_interval(partial(recall_at_fpr, max_fpr=0.001), y, scores, groups=groups)
-    return Assessment(report, few, labels, (*notes, *report.notes))
+    return Assessment(report, labels, (*notes, *report.notes))
 
 
 def _share_with_fit(detector: "Detector", scores: NDArray[np.float64]) -> float:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whitecrow.cli.console import clean
+from whitecrow.cli.wording import percent
 
 if TYPE_CHECKING:
     import polars as pl
@@ -77,7 +77,7 @@ def _profile(column: "pl.Series", y: NDArray[np.int8] | None, *, is_label: bool)
             if gives_away > _GIVES_AWAY:
                 warnings.append(f"alone tells the label (AUROC {gives_away:.3f}): a leak? consider --ignore")
     return ColumnProfile(
-        name=clean(column.name),
+        name=column.name,
         kind=str(column.dtype).split("(")[0].lower(),
         missing=1 - len(present) / max(len(column), 1),
         distinct=distinct,
@@ -98,10 +98,10 @@ def _examples(present: "pl.Series") -> str:
         return ""
     if present.dtype.is_numeric() or present.dtype.is_temporal():
         low, middle, high = present.min(), present.median(), present.max()
-        return clean(f"{_short(low)} … {_short(middle)} … {_short(high)}")
+        return f"{_short(low)} … {_short(middle)} … {_short(high)}"
     counted = present.value_counts(sort=True).head(3)
     shares = zip(counted.to_series(0).to_list(), counted.to_series(1).to_list(), strict=True)
-    return clean(", ".join(f"{_short(value)} {n / len(present):.0%}" for value, n in shares))
+    return ", ".join(f"{_short(value)} {percent(n / len(present))}" for value, n in shares)
 
 
 def _short(value: object) -> str:

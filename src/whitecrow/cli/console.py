@@ -10,16 +10,19 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import rich.console
 from cyclopts import Parameter
 from rich.console import RenderableType
 from rich.text import Text
 
+from whitecrow.core.errors import WhitecrowWarning
+
 __all__ = ["Bar", "Console", "Options", "clean", "fail"]
 
 _PATIENCE = 2.0
+_Flag = Annotated[bool, Parameter(show_default=False)]
 
 
 @Parameter(name="*")
@@ -27,11 +30,11 @@ _PATIENCE = 2.0
 class Options:
     """What every command takes."""
 
-    json: bool = False
+    json: _Flag = False
     "Write one JSON document to stdout, and nothing else."
-    quiet: bool = False
+    quiet: _Flag = False
     "Show only results and errors: no progress, no notes, no summary of what was written."
-    debug: bool = False
+    debug: _Flag = False
     "Show the traceback of an error."
 
     @contextmanager
@@ -43,8 +46,8 @@ class Options:
             console.note(str(message))
 
         with warnings.catch_warnings():
-            # A warning is said once per text by the console itself, and whatever filter is set.
-            warnings.filterwarnings("always", module="whitecrow")
+            # The console itself says a thing once; the filters of Python would do so once per process.
+            warnings.simplefilter("always", WhitecrowWarning)
             warnings.showwarning = note
             yield console
 

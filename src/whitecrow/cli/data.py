@@ -7,11 +7,12 @@ from cyclopts import App, Parameter
 from rich.console import Group
 from rich.text import Text
 
-from whitecrow.cli.console import Bar, Options
+from whitecrow.cli.console import Bar, Options, clean
 from whitecrow.cli.figures import facts, listing
 from whitecrow.cli.labels import require_columns
 from whitecrow.cli.score import FORMATS
 from whitecrow.cli.streaming import check_output
+from whitecrow.cli.wording import percent
 from whitecrow.core.registry import unknown_name
 
 __all__ = ["app"]
@@ -34,7 +35,7 @@ def list_data(
                 item["name"],
                 f"{item['rows']:,}",
                 f"{item['columns']:,}",
-                f"{item['anomaly_share']:.1%}",
+                percent(item["anomaly_share"]),
                 "here" if item["available"] else "fetch" if item["fetchable"] else "by hand",
                 item["description"],
             )
@@ -191,11 +192,11 @@ def describe(
         }
         rows = [
             (
-                Text(column.name, "bold"),
+                Text(clean(column.name), "bold"),
                 column.kind,
-                f"{column.missing:.1%}" if column.missing else "",
+                percent(column.missing) if column.missing else "",
                 f"{column.distinct:,}",
-                Text.assemble(column.examples, *(("\n" + w, "yellow") for w in column.warnings)),
+                Text.assemble(clean(column.examples), *(("\n" + w, "yellow") for w in column.warnings)),
             )
             for column in columns
         ]

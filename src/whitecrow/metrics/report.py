@@ -82,9 +82,9 @@ class EvaluationReport:
     level : float
         Confidence level of every interval.
     metrics : mapping of str to Interval
-        ``auroc``, ``average_precision``, ``f1_at_known_ratio``, ``recall_at_1_percent_fpr`` and ``best_f1``
-        (optimistic) need no threshold; ``operational_f1``, ``f2``, ``precision``, ``recall``,
-        ``false_positive_rate``, ``alert_rate`` and ``accuracy`` hold at the threshold.
+        ``auroc``, ``average_precision``, ``f1_at_known_ratio``, ``recall_at_1_percent_fpr``,
+        ``recall_at_0.1_percent_fpr`` and ``best_f1`` (optimistic) need no threshold; ``operational_f1``, ``f2``,
+        ``precision``, ``recall``, ``false_positive_rate``, ``alert_rate`` and ``accuracy`` hold at the threshold.
     baselines : mapping of str to float
         What scores without any information reach, for the metrics where that is known.
     confusion : Confusion

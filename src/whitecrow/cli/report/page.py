@@ -108,7 +108,7 @@ def render(page: Page) -> str:
         sections.cards(headlines(report)),
         sections.doubts(page.notes),
         sections.comparison(page.rivals) if len(page.rivals) > 1 else None,
-        sections.ranking(page.assessment),
+        sections.ranking(report),
         sections.decisions(report),
         sections.kinds(report),
         sections.costs(report),

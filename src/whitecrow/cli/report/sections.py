@@ -101,11 +101,8 @@ def _bar(report: "EvaluationReport", metric: str, style: str) -> Markup:
     return interval_bar(report.metrics[metric], report.baselines.get(metric), style)
 
 
-def ranking(assessment: "Assessment") -> Markup:
+def ranking(report: "EvaluationReport") -> Markup:
     """Return how well the scores order the rows, at any threshold."""
-    report = assessment.report
-    figures = {**report.metrics, "recall_at_0.1_percent_fpr": assessment.recall_at_01_percent}
-    baselines = {**report.baselines, "recall_at_0.1_percent_fpr": 0.001}
     names = (
         "auroc", "average_precision", "f1_at_known_ratio", "recall_at_1_percent_fpr", "recall_at_0.1_percent_fpr",
         "best_f1",
@@ -134,7 +131,7 @@ def ranking(assessment: "Assessment") -> Markup:
         ),
         tag(
             "div",
-            tag("div", metric_table(figures, baselines, names), class_="panel scroll"),
+            tag("div", metric_table(report.metrics, report.baselines, names), class_="panel scroll"),
             tag(
                 "div",
                 table_of(

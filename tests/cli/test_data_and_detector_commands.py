@@ -1,0 +1,120 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from whitecrow.cli.docstrings import parameter_texts, plain_text
+from whitecrow.core import parameters, registry
+from whitecrow.data import dataset_names, read_table, simulate_traffic
+
+
+def test_simulated_files_are_those_of_the_simulator(run, tmp_path):
+    out = tmp_path / "t.parquet"
+    words = ("data", "simulate", "--rows", "300", "--attack-rate", "0.1", "--seed", "5", "-o", out, "--json")
+    document = run(*words).document
+    data = simulate_traffic(rows=300, attack_rate=0.1, seed=5)
+    table = read_table(out)
+    assert table.drop("label").equals(data.X)
+    assert table["label"].to_list() == data.families.tolist()
+    assert document["synthetic"] is True
+    assert sum(document["labels"].values()) == 300
+
+
+def test_a_data_set_that_needs_no_download_is_not_downloaded(run):
+    assert run("data", "fetch", "digits", "--json").document["downloaded"] is False
+
+
+def test_every_data_set_is_listed(run):
+    listed = [item["name"] for item in run("data", "list", "--json").document["datasets"]]
+    assert listed == dataset_names()
+
+
+@pytest.fixture
+def odd_file(tmp_path):
+    rng = np.random.default_rng(0)
+    n = 400
+    y = rng.random(n) < 0.2
+    path = tmp_path / "odd.parquet"
+    pl.DataFrame(
+        {
+            "id": [f"row-{k}" for k in range(n)],
+            "counter": np.arange(n),
+            "measured": rng.normal(size=n),
+            "constant": ["x"] * n,
+            "empty": pl.Series([None] * n, dtype=pl.Float64),
+            "leak": np.where(y, 5.0, 0.0) + rng.normal(size=n) * 0.1,
+            "text_leak": np.where(y, "bad", "good"),
+            "weak": y + rng.normal(size=n),
+            "word": rng.choice(list("abc"), n),
+            "label": np.where(y, "attack", "normal"),
+        }
+    ).write_parquet(path)
+    return path
+
+
+def test_columns_that_would_mislead_are_pointed_out(run, odd_file):
+    found = {c["name"]: c for c in run("data", "describe", odd_file, "--label", "label", "--json").document["columns"]}
+    said = {name: " ".join(column["warnings"]) for name, column in found.items()}
+    assert "identifier" in said["id"]
+    assert "identifier" in said["counter"]
+    assert "constant" in said["constant"]
+    assert "empty" in said["empty"]
+    assert "tells the label" in said["leak"]
+    assert "tells the label" in said["text_leak"]
+    assert [name for name, text in said.items() if not text] == ["measured", "weak", "word", "label"]
+    assert found["empty"]["missing"] == 1.0
+    assert found["word"]["distinct"] == 3
+
+
+def test_without_a_label_no_leak_is_claimed(run, odd_file):
+    found = run("data", "describe", odd_file, "--json").document["columns"]
+    assert not any("label" in text for column in found for text in column["warnings"])
+
+
+def test_every_detector_is_listed(run):
+    listed = run("detectors", "list", "--json").document["detectors"]
+    assert [item["name"] for item in listed] == registry.names()
+    assert {item["class"] for item in listed} == set(registry.class_names())
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_every_parameter_of_every_detector_is_described(run, name):
+    document = run("detectors", "describe", name, "--json").document
+    assert document["summary"]
+    described = {parameter["name"]: parameter for parameter in document["parameters"]}
+    assert set(described) == set(parameters.fields(registry.load(name)))
+    assert [n for n, parameter in described.items() if not parameter["meaning"]] == []
+
+
+def test_parameter_texts_come_from_the_class_and_its_bases():
+    class Base:
+        """A base.
+
+        Parameters
+        ----------
+        width : int, default=3
+            How *wide* it is, see :class:`~a.b.C`.
+        colour, shade : str
+            Of the ``thing``.
+
+        Attributes
+        ----------
+        size_ : int
+            Nothing of this.
+        """
+
+    class Child(Base):
+        """A child.
+
+        Parameters
+        ----------
+        width : int
+            How wide the child is.
+        """
+
+    texts = parameter_texts(Child)
+    assert texts == {"width": "How wide the child is.", "colour": "Of the thing.", "shade": "Of the thing."}
+    assert parameter_texts(Base)["width"] == "How wide it is, see C."
+
+
+def test_marks_are_taken_out_of_text():
+    assert plain_text("a ``b`` :func:`~x.y.z` *c*\n  d * e") == "a b z c d * e"
