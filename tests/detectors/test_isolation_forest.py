@@ -61,6 +61,13 @@ def test_scores_agree_on_tables_of_few_distinct_values(seed, n, d, levels, max_f
     np.testing.assert_allclose(plain(**chosen).fit(train).anomaly_score(test), reference, rtol=1e-9)
 
 
+def test_zeros_of_both_signs_are_the_same_value():
+    train = np.random.default_rng(0).choice(np.array([-1e-45, -0.0, 0.0, 1e-45, 1.0], np.float32), (60, 3))
+    test = np.random.default_rng(1).choice(np.array([-1e-45, -0.0, 0.0, 1e-45], np.float32), (200, 3))
+    reference = -twin(train, max_samples=60).score_samples(test)
+    np.testing.assert_allclose(plain().fit(train).anomaly_score(test), reference, rtol=1e-9)
+
+
 def test_extreme_values_stay_in_the_tree():
     train = rows()
     largest = np.finfo(np.float32).max

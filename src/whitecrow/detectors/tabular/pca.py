@@ -74,6 +74,8 @@ class PCA(Detector):
         noise = max(left_out, _NO_VARIANCE * largest) or 1.0
         along = torch.zeros_like(variances[:k]) if self.score_type == "reconstruction" else variances[:k].rsqrt()
         off = {"reconstruction": 1.0, "mahalanobis": 0.0, "combined": noise**-0.5}[self.score_type]
+        if k == d:
+            off = 0.0  # nothing is left out: rounding must not rank the rows
         return Networks(
             centre=centre,
             directions=directions[:, :k].contiguous(),
