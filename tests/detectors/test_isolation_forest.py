@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn import ensemble
 
 from whitecrow.core.errors import ModelFileError, ParameterError
-from whitecrow.detectors.tabular.isolation_forest import IsolationForest
+from whitecrow.detectors.tabular.isolation_forest import IsolationForest, _float32_below
 from whitecrow.nn import Networks
 
 
@@ -61,11 +61,16 @@ def test_scores_agree_on_tables_of_few_distinct_values(seed, n, d, levels, max_f
     np.testing.assert_allclose(plain(**chosen).fit(train).anomaly_score(test), reference, rtol=1e-9)
 
 
-def test_zeros_of_both_signs_are_the_same_value():
-    train = np.random.default_rng(0).choice(np.array([-1e-45, -0.0, 0.0, 1e-45, 1.0], np.float32), (60, 3))
-    test = np.random.default_rng(1).choice(np.array([-1e-45, -0.0, 0.0, 1e-45], np.float32), (200, 3))
-    reference = -twin(train, max_samples=60).score_samples(test)
-    np.testing.assert_allclose(plain().fit(train).anomaly_score(test), reference, rtol=1e-9)
+@settings(deadline=None, max_examples=200)
+@given(threshold=st.floats(-3e38, 3e38), near=st.integers(-2, 2))
+@example(threshold=-0.0, near=0)
+@example(threshold=-1e-50, near=1)
+def test_sign_of_the_difference_decides_as_the_comparison_in_float64(threshold, near):
+    value = np.float32(threshold)
+    for _ in range(abs(near)):
+        value = np.nextafter(value, np.float32(np.inf * near))
+    for x in (value, np.float32(0), np.float32(-0.0)):
+        assert np.signbit(_float32_below(np.array([threshold])) - x)[0] == (float(x) > threshold)
 
 
 def test_extreme_values_stay_in_the_tree():
