@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except KeyboardInterrupt as stop:
-        return fail("Interrupted", str(stop) or "Stopped.", code=INTERRUPTED, as_json=as_json)
+        return fail("Interrupted", str(stop) or "Stopped.", code=INTERRUPTED, as_json=as_json, label="")
     except Exception as error:
         if "--debug" in words:
             traceback.print_exc()

@@ -158,12 +158,12 @@ class Bar:
                 self._progress.stop()
 
 
-def fail(kind: str, message: str, *, code: int, as_json: bool) -> int:
-    """Report an error in one paragraph, and return the exit code."""
+def fail(kind: str, message: str, *, code: int, as_json: bool, label: str = "Error: ") -> int:
+    """Report in one paragraph what ended a command, and return the exit code."""
     text = " ".join(clean(message).split())
     if as_json:
         sys.stdout.write(json.dumps({"error": {"kind": kind, "message": text}}, indent=2) + "\n")
-    _write_line(rich.console.Console(stderr=True, highlight=False), Text.assemble(("Error: ", "bold red"), text))
+    _write_line(rich.console.Console(stderr=True, highlight=False), Text.assemble((label, "bold red"), text))
     return code
 
 

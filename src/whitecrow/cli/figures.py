@@ -9,29 +9,23 @@ from rich.table import Table
 from rich.text import Text
 
 from whitecrow.cli.console import clean
-from whitecrow.cli.wording import percent
+from whitecrow.cli.wording import NAMES, percent
 
 if TYPE_CHECKING:
     from whitecrow.cli.assessment import Alert, Assessment
     from whitecrow.metrics import Interval
 
-__all__ = ["RANKING", "alerts_table", "comparison_table", "evaluation_tables", "facts", "listing"]
+__all__ = ["alerts_table", "comparison_table", "evaluation_tables", "facts", "listing"]
 
-RANKING = {
-    "auroc": "AUROC",
-    "average_precision": "Average precision",
-    "f1_at_known_ratio": "F1 at the known ratio",
-    "recall_at_1_percent_fpr": "Recall at 1 % false alarms",
-    "recall_at_0.1_percent_fpr": "Recall at 0.1 % false alarms",
-    "best_f1": "Best F1 (optimistic: found on these labels)",
-}
-_DECISION = {
-    "precision": "Precision",
-    "recall": "Recall",
-    "operational_f1": "F1",
-    "false_positive_rate": "False-alarm rate",
-    "alert_rate": "Alert rate",
-}
+_RANKING = (
+    "auroc",
+    "average_precision",
+    "f1_at_known_ratio",
+    "recall_at_1_percent_fpr",
+    "recall_at_0.1_percent_fpr",
+    "best_f1",
+)
+_DECISION = ("precision", "recall", "operational_f1", "false_positive_rate", "alert_rate")
 
 
 def facts(lines: Mapping[str, str]) -> Table:
@@ -80,15 +74,12 @@ def evaluation_tables(assessment: "Assessment") -> RenderableType:
     metrics, baselines = report.metrics, report.baselines
     ranking = listing(
         ["Ranking, no threshold needed", "Value", level, "No skill"],
-        [
-            (text, share(metrics[name].value), span(metrics[name]), share(baselines[name]))
-            for name, text in RANKING.items()
-        ],
+        [(NAMES[name], share(metrics[name].value), span(metrics[name]), share(baselines[name])) for name in _RANKING],
         right=["Value", level, "No skill"],
     )
     decisions = listing(
         ["At the threshold of the model", "Value", level],
-        [(text, share(metrics[name].value), span(metrics[name])) for name, text in _DECISION.items()],
+        [(NAMES[name], share(metrics[name].value), span(metrics[name])) for name in _DECISION],
         right=["Value", level],
     )
     counts = report.confusion

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from whitecrow.cli.report.markup import Markup, join, tag
-from whitecrow.cli.report.words import NAMES, between
+from whitecrow.cli.report.words import between
+from whitecrow.cli.wording import NAMES
 
 if TYPE_CHECKING:
     from whitecrow.metrics import Interval
@@ -93,7 +94,7 @@ def table_of(
 def numbers(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
     """Return the numbers behind a picture, folded away."""
     table = table_of(heads, [[number_cell(cell) for cell in row] for row in rows], numbers=True)
-    return tag("details", tag("summary", "The numbers"), tag("div", table, class_="scroll"))
+    return tag("details", tag("summary", "The numbers"), tag("div", table, class_="scroll", tabindex=0))
 
 
 def number_cell(text: str) -> Markup:

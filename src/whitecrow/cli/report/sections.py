@@ -18,8 +18,8 @@ from whitecrow.cli.report.parts import (
     swatch,
     table_of,
 )
-from whitecrow.cli.report.words import DEFINITIONS, NAMES, between
-from whitecrow.cli.wording import percent
+from whitecrow.cli.report.words import DEFINITIONS, between
+from whitecrow.cli.wording import NAMES, percent
 
 if TYPE_CHECKING:
     from whitecrow.cli.assessment import Alert, Assessment
@@ -87,7 +87,7 @@ def comparison(rivals: Mapping[str, "Assessment"]) -> Markup:
     return section(
         "The detectors compared",
         "Where two intervals overlap widely, these rows do not tell the two detectors apart.",
-        tag("div", table, class_="panel scroll"),
+        tag("div", table, class_="panel scroll", tabindex=0),
         tag(
             "div",
             figure("ROC", roc_chart(reports), "Points mark the threshold of each detector.", legend=list(reports)),
@@ -131,7 +131,7 @@ def ranking(report: "EvaluationReport") -> Markup:
         ),
         tag(
             "div",
-            tag("div", metric_table(report.metrics, report.baselines, names), class_="panel scroll"),
+            tag("div", metric_table(report.metrics, report.baselines, names), class_="panel scroll", tabindex=0),
             tag(
                 "div",
                 table_of(
@@ -141,6 +141,7 @@ def ranking(report: "EvaluationReport") -> Markup:
                     numbers=True,
                 ),
                 class_="panel scroll",
+                tabindex=0,
             ),
             class_="pair",
         ),
@@ -188,7 +189,7 @@ def decisions(report: "EvaluationReport") -> Markup:
             tag(
                 "div",
                 tag("div", _confusion(report), class_="panel"),
-                tag("div", metric_table(report.metrics, report.baselines, names), class_="panel scroll"),
+                tag("div", metric_table(report.metrics, report.baselines, names), class_="panel scroll", tabindex=0),
                 class_="stack",
             ),
             class_="pair",
@@ -243,9 +244,13 @@ def kinds(report: "EvaluationReport") -> Markup | None:
     ]
     heads = ["Kind", "Rows", "Flagged", "", "Recall", "AUROC"]
     table = table_of(
-        heads, rows, caption="The worst detected first. AUROC is against all normal rows.", right=(1, 2, 4, 5)
+        heads,
+        rows,
+        caption="The worst detected first. AUROC is against all normal rows.",
+        right=(1, 2, 4, 5),
+        class_="kinds",
     )
-    return section("Kinds of anomaly", "", tag("div", table, class_="panel scroll"))
+    return section("Kinds of anomaly", "", tag("div", table, class_="panel scroll", tabindex=0))
 
 
 def costs(report: "EvaluationReport") -> Markup | None:
@@ -288,6 +293,7 @@ def costs(report: "EvaluationReport") -> Markup | None:
                 "div",
                 table_of(["Rule", "Cost per row", ""], rows, caption="In the unit of the costs", right=(1,)),
                 class_="panel scroll",
+                tabindex=0,
             ),
             class_="pair",
         ),
@@ -317,7 +323,7 @@ def alert_list(alerts: Sequence["Alert"]) -> Markup | None:
         "The highest scores, and why",
         "✓ the label says anomaly, ✗ it says normal. Each reason has its share of the score, the value in original "
         "units, and what is normal there. Reasons come from the detector itself.",
-        tag("div", table, class_="panel scroll"),
+        tag("div", table, class_="panel scroll", tabindex=0),
     )
 
 
