@@ -9,7 +9,7 @@ IMPORTS = """
 import sys
 from whitecrow.cli import main
 code = main({words!r})
-heavy = [name for name in ("torch", "sklearn", "polars", "pandas") if name in sys.modules]
+heavy = [name for name in ("torch", "sklearn", "polars", "numpy") if name in sys.modules]
 print("heavy:", heavy, "code:", code)
 """
 

@@ -1,11 +1,11 @@
 """``whitecrow fit``: a detector from a file."""
 
+import math
 import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 from cyclopts import Parameter
 from rich.table import Table
 
@@ -160,11 +160,11 @@ def _train(model: "Detector", rows: "pl.DataFrame", labels: Labels | None, follo
     from whitecrow.train import monitor
 
     with monitor(follow):
-        model.fit(rows, None if labels is None else labels.y.astype(np.int64))
+        model.fit(rows, None if labels is None else labels.y.astype("int64"))
 
 
 def _state(progress: "Progress") -> str:
-    loss = "" if np.isnan(progress.loss) else f", loss {progress.loss:.4g}"
+    loss = "" if math.isnan(progress.loss) else f", loss {progress.loss:.4g}"
     return f"epoch {progress.epoch}/{progress.epochs}{loss}"
 
 

@@ -5,13 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from whitecrow.core.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
+    from numpy.typing import NDArray
 
 __all__ = ["NORMAL_NAMES", "Labels", "read_labels", "require_columns"]
 
@@ -35,8 +34,8 @@ class Labels:
         Which of them are normal.
     """
 
-    y: NDArray[np.int8]
-    families: NDArray[np.str_] | None
+    y: "NDArray[np.int8]"
+    families: "NDArray[np.str_] | None"
     counts: dict[str, int]
     normal: tuple[str, ...]
 
@@ -90,7 +89,7 @@ def read_labels(column: "pl.Series", normal: Sequence[str] | None) -> Labels:
     classes = {name: 0 if name in chosen else 1 for name in counts}
     y = text.replace_strict(classes, return_dtype=pl.Int8).fill_null(-1).to_numpy()
     told = len(counts) > 2 or (column.dtype != pl.Boolean and not column.dtype.is_numeric())
-    families = text.fill_null("").to_numpy().astype(np.str_) if told else None
+    families = text.fill_null("").to_numpy().astype("U") if told else None
     return Labels(y, families, counts, tuple(name for name in counts if name in chosen))
 
 

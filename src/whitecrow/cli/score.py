@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from cyclopts import Parameter
 
 from whitecrow.cli.console import Options
@@ -12,6 +11,7 @@ from whitecrow.cli.streaming import check_output, require_file, scored_batches
 from whitecrow.core.errors import ParameterError
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
 
     from whitecrow.detectors import Detector
@@ -84,7 +84,7 @@ def score(
         console.summary(document, facts(lines))
 
 
-def added_columns(detector: "Detector", scores: np.ndarray, prefix: str = "") -> dict[str, "pl.Series"]:
+def added_columns(detector: "Detector", scores: "np.ndarray", prefix: str = "") -> dict[str, "pl.Series"]:
     """Return the columns that scoring adds: score, p_value (empty without held-out rows) and is_anomaly."""
     import polars as pl
 

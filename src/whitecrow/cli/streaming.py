@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from whitecrow.core.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
+    from numpy.typing import NDArray
 
     from whitecrow.detectors import Detector
 
@@ -22,7 +21,7 @@ class Scored(NamedTuple):
     """A batch of rows with their scores."""
 
     rows: "pl.DataFrame"
-    scores: NDArray[np.float64]
+    scores: "NDArray[np.float64]"
     first: int  # number of the first row, from 1
 
 
@@ -37,6 +36,7 @@ def scored_batches(path: Path, detector: "Detector", batch_rows: int = 1 << 16) 
     Scored
         All columns of the file, in their order.
     """
+    import numpy as np
     import polars as pl
 
     from whitecrow.data import iter_batches
@@ -65,13 +65,16 @@ class TopRows:
     """
 
     def __init__(self, k: int) -> None:
+        import numpy as np
+
         self._k = k
         self.rows: pl.DataFrame | None = None
-        self.numbers = np.empty(0, np.int64)
-        self.scores = np.empty(0)
+        self.numbers: NDArray[np.int64] = np.empty(0, np.int64)
+        self.scores: NDArray[np.float64] = np.empty(0)
 
     def add(self, batch: Scored) -> None:
         """Take what is high enough of a batch; of equal scores the earlier row stays."""
+        import numpy as np
         import polars as pl
 
         best = np.argsort(-batch.scores, kind="stable")[: self._k]
