@@ -29,3 +29,11 @@ def test_import_is_lazy() -> None:
         "assert not {'torch', 'sklearn', 'polars', 'numpy'} & set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_detectors_are_listed_before_and_after_their_package_is_imported() -> None:
+    code = (
+        "import whitecrow as wc; before = wc.detectors(kind='table'); wc.AutoEncoder;"
+        "assert wc.detectors(kind='table') == before == wc.detectors() and 'pca' in before; wc.detectors.Detector"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -47,7 +47,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     draft = final.with_name(f".{final.name[:100]}.{secrets.token_hex(8)}.part")
     try:
         draft.touch(exist_ok=False)
+        mode = draft.stat().st_mode
         yield draft
+        draft.chmod(mode)  # some writers replace the draft by a file that only its owner may read
         _flush(draft, os.O_RDWR)
         draft.replace(final)
     except BaseException:

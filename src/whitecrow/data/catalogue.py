@@ -172,7 +172,7 @@ _INTRUSION = (
         "8,000 inliers and 2,000 outliers of KDD Cup 1999 as the deepad prototype tests on: 18 rates and "
         "counts.",
         "Cloudera Fast Forward, Deep Learning for Anomaly Detection, 2020.", "Apache-2.0",
-        "target = 1", "18 numbers, min-max-scaled by the publisher",
+        "target = 1", "18 counts and rates, as they are",
         "Cloudera Fast Forward", "deepad",
         (SourceFile("intrusion/deepad_8020/test_inliers.csv.gz"),
          SourceFile("intrusion/deepad_8020/test_outliers.csv.gz")),

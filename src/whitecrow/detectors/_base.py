@@ -22,7 +22,7 @@ from whitecrow.core.parameters import Contamination, Positive, Probability
 from whitecrow.core.spec import InputSpec, Kind
 from whitecrow.data import TableEncoder, as_table
 from whitecrow.nn import Networks, derive_seed
-from whitecrow.train import Replicas
+from whitecrow.train import Replicas, threads_for
 
 if TYPE_CHECKING:
     from whitecrow.calibrate import Threshold
@@ -342,7 +342,7 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         out = np.empty((replicas.n, len(encoded)))
         device = next(iter(replicas.stacked.values())).device
         replicas.train(False)
-        with torch.inference_mode():
+        with torch.inference_mode(), threads_for(size * replicas.n):
             padded = torch.zeros(size, *encoded.shape[1:], device=device)
             for start in range(0, len(encoded), size):
                 chunk = torch.from_numpy(encoded[start : start + size])

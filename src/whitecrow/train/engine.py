@@ -19,7 +19,7 @@ from whitecrow.train.optimiser import Adam
 from whitecrow.train.plan import Batch, Schedule, Stage, is_idle
 from whitecrow.train.replicas import Execution, Replicas
 
-__all__ = ["Method", "Settings", "Training", "train"]
+__all__ = ["Method", "Settings", "Training", "threads_for", "train"]
 
 _GATHERED_ROWS = 1 << 14  # rows copied out of the data at once; their batches are then slices
 _VALIDATION_CHUNK = 4096
@@ -96,10 +96,16 @@ class _Status:
 
 
 @contextmanager
-def _threads(rows_per_step: int) -> Iterator[None]:
-    """Train small networks on one thread: a second one gains nothing there and collapses under load."""
+def threads_for(rows: int) -> Iterator[None]:
+    """Compute small steps on one thread: a second one gains nothing there and collapses under load.
+
+    Parameters
+    ----------
+    rows : int
+        Rows per step, over all replicas; up to 1,024 take one thread, more take what torch is set to.
+    """
     before = torch.get_num_threads()
-    if rows_per_step <= 1024:
+    if rows <= 1024:
         torch.set_num_threads(1)
     try:
         yield
@@ -144,7 +150,7 @@ def train(
         If the observer of :func:`~whitecrow.train.monitor` asks to stop.
     """
     rows = settings.batch_size * len(seeds)
-    with _threads(rows):
+    with threads_for(rows):
         return _Run(method, X, y, spec, seeds, settings, checkpoint).run()
 
 
