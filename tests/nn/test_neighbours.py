@@ -74,12 +74,15 @@ def test_any_cloud_with_copies_is_searched_exactly(
     assert index.shape == (n, k)
 
 
-def test_reference_blocks_and_repeated_searches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, X = clouds()["zeros and ones"]
+@pytest.mark.parametrize("kind", clouds())
+def test_sizes_of_blocks_and_the_number_of_candidates_change_nothing(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, X = clouds()[kind]
     _, whole = search(x, X, 9)
-    monkeypatch.setattr(neighbours, "_BLOCK_ROWS", 37)
-    monkeypatch.setattr(neighbours, "_QUERY_ROWS", 11)
-    monkeypatch.setattr(neighbours, "_BLOCK_NUMBERS", 100)
+    monkeypatch.setattr(neighbours, "_BLOCK_ROWS", 211)
+    monkeypatch.setattr(neighbours, "_QUERY_ROWS", 61)
+    monkeypatch.setattr(neighbours, "_BLOCK_NUMBERS", 5000)
     monkeypatch.setattr(neighbours, "_SPARE", 0)
     _, blocks = search(x, X, 9)
     assert torch.equal(whole, blocks)

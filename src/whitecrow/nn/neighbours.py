@@ -10,9 +10,9 @@ from whitecrow.nn.noise import derive_seed
 __all__ = ["Reference", "distances", "nearest", "reference_rows", "sampling"]
 
 _QUERY_ROWS = 256
-_BLOCK_ROWS = 4096
+_BLOCK_ROWS = 2048
 _BLOCK_NUMBERS = 1 << 22
-_SPARE = 8
+_SPARE = 4
 
 
 class Reference(NamedTuple):
@@ -152,14 +152,16 @@ def _candidates(x: Tensor, rows: Tensor, width: int) -> tuple[Tensor, Tensor]:
         return everything, torch.full((len(x),), torch.inf, dtype=torch.float64, device=x.device)
     # Centring keeps the products small where the data lie far from the origin.
     centre = rows.mean(0, dtype=torch.float64)
-    # Twice the sum of the rounding errors of the products (2 D u each way), the sums and the centring.
+    # Twice a bound of the rounding errors of products, squares, sums and centring, relative to |a|^2 + |b|^2.
     shrink = 1 - 2 * (x.shape[1] + 8) * torch.finfo(torch.float64).eps
     a = x.double() - centre
+    # The squares of the reference rows enter as one more column of the product.
+    query = torch.cat([-2 * a, torch.ones_like(a[:, :1])], 1)
     best = torch.empty(len(x), 0, dtype=torch.float64, device=x.device)
     index = torch.empty(len(x), 0, dtype=torch.int64, device=x.device)
     for start in range(0, len(rows), _BLOCK_ROWS):
         b = rows[start : start + _BLOCK_ROWS].double() - centre
-        bounds = torch.addmm(shrink * b.square().sum(1), a, b.T, alpha=-2)
+        bounds = query @ torch.cat([b, shrink * torch.linalg.vecdot(b, b).unsqueeze(1)], 1).T
         lowest, place = bounds.topk(min(width, len(b)), dim=1, largest=False, sorted=False)
         best, index = torch.cat([best, lowest], 1), torch.cat([index, place + start], 1)
         if best.shape[1] > width:

@@ -44,8 +44,8 @@ class LOF(Detector):
     max_rows : int or None, default=20_000
         Up to this many distinct training rows the search is among all of them. Of more, a random sample is searched.
         None searches all of any number, in a time that grows with its square.
-    sample_rows : int, default=5_000
-        Distinct training rows in this sample. More follow the training rows closer and take longer to score.
+    sample_rows : int, default=2_000
+        Distinct training rows in this sample. More make neighbourhoods of the same k smaller, so k should grow along.
 
     Attributes
     ----------
@@ -58,8 +58,10 @@ class LOF(Detector):
     -----
     Novelty detection: new rows are compared with training rows, never with one another. On distinct training rows the
     scores equal the negative of scikit-learn's ``score_samples``. The neighbourhood has k rows even where others lie
-    at the distance of the k-th, which the paper would include. A row that was trained on finds itself, so its score
-    is lower than that of an equally usual new row.
+    at the distance of the k-th, which the paper would include. A training row with more than k copies has no distance
+    to tell its density by, which would make the least departure from it infinitely anomalous: it takes the median
+    :math:`d_k` of the others. A row that was trained on finds itself, so its score is lower than that of an equally
+    usual new row.
 
     References
     ----------
@@ -72,7 +74,7 @@ class LOF(Detector):
 
     n_neighbours: Count | tuple[Count, ...] | None = None
     max_rows: Count | None = 20_000
-    sample_rows: Count = 5_000
+    sample_rows: Count = 2_000
 
     def learn(self, X: Tensor, y: Tensor, seed: int) -> Networks:
         if self.n_neighbours == ():
@@ -82,7 +84,7 @@ class LOF(Detector):
         # The nearest row of each is itself, at distance 0; one copy of it is left out.
         index = nearest(reference.rows, reference.rows, reference.counts, ks[-1] + 1)[:, 1:]
         distance = distances(reference.rows, reference.rows, index)
-        k_distance = torch.stack([distance[:, k - 1] for k in ks], dim=1)
+        k_distance = torch.stack([_positive(distance[:, k - 1]) for k in ks], dim=1)
         reach = [_mean_reach(distance, index, k_distance[:, j], k) for j, k in enumerate(ks)]
         return Networks(
             **reference._asdict(),
@@ -136,6 +138,12 @@ class LOF(Detector):
             refuse("LOF", "its numbers of neighbours are not those of its parameters")
         if bool((net.k_distance < 0).any()) or bool((net.density <= 0).any()):
             refuse("LOF", "a distance or a density is negative")
+
+
+def _positive(k_distance: Tensor) -> Tensor:
+    """Return the k-distances ``[M]`` with the median of the positive ones, if there are any, in place of zero."""
+    known = k_distance > 0
+    return torch.where(known, k_distance, k_distance[known].median()) if known.any() else k_distance
 
 
 def _mean_reach(distance: Tensor, index: Tensor, k_distance: Tensor, k: int) -> Tensor:
