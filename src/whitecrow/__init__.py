@@ -43,7 +43,18 @@ _HOMES = {
     "monitor": "whitecrow.train",
 }
 
-__all__ = ["__version__", "detector", "detectors", *_HOMES]
+__all__ = [
+    "DeepDetector",
+    "Detector",
+    "NotFittedError",
+    "WhitecrowError",
+    "__version__",
+    "detector",
+    "detectors",
+    "load",
+    "load_dataset",
+    "monitor",
+]
 
 
 def detectors(kind: "Kind | None" = None) -> list[str]:

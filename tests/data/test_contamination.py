@@ -108,9 +108,7 @@ def test_shares_out_of_range_are_refused(arguments, name):
         house_split(labels(), 0, **arguments)
 
 
-@pytest.mark.parametrize(
-    "y", [[[0, 1], [1, 0]], [0, 1, 2], [0.0, 0.5], ["normal", "attack"], [1, 1, 1], [0], []]
-)
+@pytest.mark.parametrize("y", [[[0, 1], [1, 0]], [0, 1, 2], [0.0, 0.5], ["normal", "attack"], [1, 1, 1], [0], []])
 def test_labels_that_are_not_zeros_and_ones_or_hold_no_normal_row_are_refused(y):
     with pytest.raises(DataError):
         house_split(y, 0)

@@ -230,9 +230,7 @@ def test_entries_tell_what_is_available_here_without_reading_it(tmp_path):
     entries = {item["name"]: item for item in dataset_entries(root=tmp_path)}
     assert list(entries) == dataset_names() == sorted(entries)
     assert {name for name, item in entries.items() if item["available"]} == {"thyroid", *NO_FILES}
-    assert all(
-        item["source"] and item["licence"] and 0 < item["anomaly_share"] < 1 for item in entries.values()
-    )
+    assert all(item["source"] and item["licence"] and 0 < item["anomaly_share"] < 1 for item in entries.values())
 
 
 @pytest.mark.parametrize("name", NO_FILES)

@@ -47,9 +47,7 @@ def feature(encoder, X, name):
 # ---- arrays and statistics ----
 
 
-@pytest.mark.parametrize(
-    ("scaling", "reference"), [("standard", StandardScaler()), ("minmax", MinMaxScaler())]
-)
+@pytest.mark.parametrize(("scaling", "reference"), [("standard", StandardScaler()), ("minmax", MinMaxScaler())])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
 def test_array_statistics_equal_those_of_scikit_learn(scaling, reference, dtype):
     X = (RNG.normal(size=(500, 6)) * [1, 1e-3, 50, 1e4, 7, 0] + [0, 5, -3, 1e6, 0, 4]).astype(dtype)
@@ -63,9 +61,7 @@ def test_statistics_come_from_the_training_rows_only():
     X = RNG.normal(size=(100, 3))
     rows = RNG.permutation(100)[:40]
     expected = np.asarray(StandardScaler().fit(X[rows]).transform(X))
-    np.testing.assert_allclose(
-        TableEncoder(clip=None).fit(X, rows=rows).transform(X), expected, rtol=1e-5, atol=1e-6
-    )
+    np.testing.assert_allclose(TableEncoder(clip=None).fit(X, rows=rows).transform(X), expected, rtol=1e-5, atol=1e-6)
     table = pl.DataFrame({"n": X[:, 0], "s": ["in" if k in rows else "out" for k in range(100)]})
     encoder = TableEncoder(clip=None).fit(table, rows=rows)
     np.testing.assert_allclose(feature(encoder, table, "n"), expected[:, 0], rtol=1e-5, atol=1e-6)
@@ -129,9 +125,7 @@ def test_another_width_is_refused_in_the_words_of_scikit_learn():
         encoder.transform(np.ones((2, 3)))
 
 
-@pytest.mark.parametrize(
-    "rows", [[], [0.5], [[0]], [5], [-1], np.array([True, False, True, False, True])], ids=str
-)
+@pytest.mark.parametrize("rows", [[], [0.5], [[0]], [5], [-1], np.array([True, False, True, False, True])], ids=str)
 def test_rows_that_are_no_indices_are_refused(rows):
     with pytest.raises(DataError, match="rows"):
         TableEncoder().fit(np.eye(5), rows=rows)
@@ -230,12 +224,8 @@ def test_columns_without_a_value_are_kept_so_that_a_value_is_evidence():
         "z=(missing)",
         "z=(unseen)",
     ]
-    assert encoder.transform(pl.DataFrame({"n": [None], "s": [None], "z": [None]})).tolist() == [
-        [0, 1, 1, 0, 1, 0]
-    ]
-    assert encoder.transform(pl.DataFrame({"n": [3.0], "s": ["a"], "z": [1]})).tolist() == [
-        [3, 0, 0, 1, 0, 1]
-    ]
+    assert encoder.transform(pl.DataFrame({"n": [None], "s": [None], "z": [None]})).tolist() == [[0, 1, 1, 0, 1, 0]]
+    assert encoder.transform(pl.DataFrame({"n": [3.0], "s": ["a"], "z": [1]})).tolist() == [[3, 0, 0, 1, 0, 1]]
 
 
 def test_text_that_reads_as_numbers_serves_for_a_number_column():
@@ -307,9 +297,7 @@ def test_dates_become_hour_and_weekday_on_circles():
     table = pl.DataFrame({"t": [monday, monday + timedelta(days=7), monday + timedelta(hours=12)]})
     encoder = TableEncoder().fit(table)
     assert encoder.feature_names_ == ["t hour sin", "t hour cos", "t weekday sin", "t weekday cos"]
-    np.testing.assert_allclose(
-        encoder.transform(table), [[1, 0, 0, 1], [1, 0, 0, 1], [-1, 0, 0, 1]], atol=1e-7
-    )
+    np.testing.assert_allclose(encoder.transform(table), [[1, 0, 0, 1], [1, 0, 0, 1], [-1, 0, 0, 1]], atol=1e-7)
     assert encoder.decode(encoder.transform(table))["t"].to_list() == ["Mon 06:00", "Mon 06:00", "Mon 18:00"]
 
 
@@ -421,9 +409,7 @@ def test_column_names_that_are_mixed_or_repeated_are_refused():
     assert table.columns == ["0", "1"]
 
 
-@pytest.mark.parametrize(
-    "X", [[1, 2], "text", None, {"a": [1]}, np.ones((2, 2, 2)), [["a"]], np.ones((2, 2)) * 1j]
-)
+@pytest.mark.parametrize("X", [[1, 2], "text", None, {"a": [1]}, np.ones((2, 2, 2)), [["a"]], np.ones((2, 2)) * 1j])
 def test_things_that_are_no_table_are_refused(X):
     with pytest.raises(DataError):
         as_table(X)
@@ -638,8 +624,7 @@ def test_decoding_another_width_is_refused():
 def test_kdd_with_declared_categories_has_121_features():
     table = read_table(KDD).drop("column_42")
     table = table.with_columns(
-        pl.col(name).cast(pl.String).cast(pl.Enum(table[name].cast(pl.String).unique().sort()))
-        for name in SYMBOLIC
+        pl.col(name).cast(pl.String).cast(pl.Enum(table[name].cast(pl.String).unique().sort())) for name in SYMBOLIC
     )
     encoder = TableEncoder().fit(table)
     assert encoder.n_features_out_ == 121

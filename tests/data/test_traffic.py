@@ -39,9 +39,7 @@ def test_same_seed_gives_the_same_table_bit_for_bit_and_another_seed_another():
     assert not one.equals(other)
 
 
-@pytest.mark.parametrize(
-    ("rows", "rate"), [(1, 0.0), (1, 0.5), (2, 0.5), (7, 0.3), (1000, 0.013), (999, 0.5)]
-)
+@pytest.mark.parametrize(("rows", "rate"), [(1, 0.0), (1, 0.5), (2, 0.5), (7, 0.3), (1000, 0.013), (999, 0.5)])
 def test_the_number_of_rows_and_of_attacks_is_exact(rows, rate):
     data = simulate_traffic(rows, rate, seed=1)
     assert data.X.height == len(data.y) == len(data.families) == rows
@@ -104,12 +102,8 @@ def test_nights_and_weekends_are_quiet():
 def test_volumes_have_heavy_tails_and_hang_together(data):
     volume = data.X["bytes_in"].to_numpy() + data.X["bytes_out"].to_numpy()
     assert volume.mean() > 10 * np.median(volume)
-    carried = data.X.filter(
-        (pl.col("bytes_out") > 0) & (pl.col("bytes_in") > 0) & (pl.col("service") == "https")
-    )
-    logs = np.log1p(
-        carried.select("duration", "bytes_out", "bytes_in", "packets_out", "packets_in").to_numpy()
-    )
+    carried = data.X.filter((pl.col("bytes_out") > 0) & (pl.col("bytes_in") > 0) & (pl.col("service") == "https"))
+    logs = np.log1p(carried.select("duration", "bytes_out", "bytes_in", "packets_out", "packets_in").to_numpy())
     assert np.corrcoef(logs.T).min() > 0.2
 
 

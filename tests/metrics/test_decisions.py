@@ -28,9 +28,7 @@ def test_figures_of_flags_equal_scikit_learn(table, beta):
     ours = metrics.precision_recall_f1(y, flags)
     reference = sk.precision_recall_fscore_support(y, flags, average="binary", **UNDEFINED_IS_ZERO)[:3]
     assert ours == pytest.approx(reference)
-    assert metrics.f_beta(y, flags, beta) == pytest.approx(
-        sk.fbeta_score(y, flags, beta=beta, **UNDEFINED_IS_ZERO)
-    )
+    assert metrics.f_beta(y, flags, beta) == pytest.approx(sk.fbeta_score(y, flags, beta=beta, **UNDEFINED_IS_ZERO))
     assert metrics.f2(y, flags) == pytest.approx(sk.fbeta_score(y, flags, beta=2, **UNDEFINED_IS_ZERO))
 
 

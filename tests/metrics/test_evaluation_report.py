@@ -21,9 +21,7 @@ def table(n=2000, share=0.1, seed=0):
 
 
 def report(y, scores, threshold=4.0, n_resamples=100, **options):
-    return metrics.evaluation_report(
-        y, scores, threshold, threshold_source=SOURCE, n_resamples=n_resamples, **options
-    )
+    return metrics.evaluation_report(y, scores, threshold, threshold_source=SOURCE, n_resamples=n_resamples, **options)
 
 
 def test_displayed_figures_are_those_of_the_scores_and_the_displayed_threshold():
@@ -82,9 +80,7 @@ def test_resampled_figures_are_those_of_resampled_rows():
         "auroc": sk.roc_auc_score,
     }
     for name, metric in slow.items():
-        assert found[name] == pytest.approx(
-            metrics.bootstrap_interval(metric, y, scores, n_resamples=100), abs=1e-12
-        )
+        assert found[name] == pytest.approx(metrics.bootstrap_interval(metric, y, scores, n_resamples=100), abs=1e-12)
 
 
 def test_best_f1_is_never_below_the_honest_ones():

@@ -32,9 +32,7 @@ def noisy_table(n=3000, seed=0, digits=2):
 def test_auroc_and_average_precision_equal_scikit_learn_on_ties(table):
     y, scores = table
     assert metrics.auroc(y, scores) == pytest.approx(sk.roc_auc_score(y, scores), abs=1e-12)
-    assert metrics.average_precision(y, scores) == pytest.approx(
-        sk.average_precision_score(y, scores), abs=1e-12
-    )
+    assert metrics.average_precision(y, scores) == pytest.approx(sk.average_precision_score(y, scores), abs=1e-12)
 
 
 def test_auroc_is_the_mann_whitney_statistic():

@@ -29,9 +29,7 @@ def finite_vector(name: str, values: ArrayLike) -> NDArray[np.float64]:
     return array
 
 
-def both_classes(
-    rule: str, scores: ArrayLike, y: ArrayLike | None
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def both_classes(rule: str, scores: ArrayLike, y: ArrayLike | None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return scores [N] and labels as bool [N], True = anomaly; a DataError unless both classes occur."""
     if y is None:
         raise DataError(

@@ -77,9 +77,7 @@ class CostBased(Threshold):
     def source(self) -> str:
         """What the threshold means."""
         share = (
-            "at their share of anomalies"
-            if self.prevalence is None
-            else f"for {100 * self.prevalence:g} % anomalies"
+            "at their share of anomalies" if self.prevalence is None else f"for {100 * self.prevalence:g} % anomalies"
         )
         return (
             f"lowest expected cost on the labelled scores it was fitted on, {share} (a miss costs "

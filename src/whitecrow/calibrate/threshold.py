@@ -110,15 +110,12 @@ def threshold_from_dict(document: object) -> Threshold:
     """
     advice = "The file is damaged or was written by another version; save the model again."
     if not isinstance(document, Mapping):
-        raise ModelFileError(
-            f"The threshold rule is a {type(document).__name__}; accepted is an object. {advice}"
-        )
+        raise ModelFileError(f"The threshold rule is a {type(document).__name__}; accepted is an object. {advice}")
     name = document.get("rule")
     cls = _RULES.get(name) if isinstance(name, str) else None
     if cls is None:
         raise ModelFileError(
-            f"The threshold rule is named {str(name)[:40]!r}; accepted are {', '.join(sorted(_RULES))}. "
-            f"{advice}"
+            f"The threshold rule is named {str(name)[:40]!r}; accepted are {', '.join(sorted(_RULES))}. {advice}"
         )
     expected, given = {field.name for field in fields(cls)}, set(document) - {"rule"}
     if given != expected:

@@ -41,9 +41,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         # Renaming over a device such as /dev/null would replace the device itself.
         raise DataError(f"{path} is not a regular file. Give the name of a file to write.")
     if not final.parent.is_dir():
-        raise FileNotFoundError(
-            f"{path} cannot be written: the folder {final.parent} does not exist. Create it first."
-        )
+        raise FileNotFoundError(f"{path} cannot be written: the folder {final.parent} does not exist. Create it first.")
     draft = final.with_name(f".{final.name[:100]}.{secrets.token_hex(8)}.part")
     try:
         draft.touch(exist_ok=False)

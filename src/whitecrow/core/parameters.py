@@ -62,9 +62,7 @@ Positive = Annotated[float, Range(0, low_open=True)]
 NonNegative = Annotated[float, Range(0)]
 Probability = Annotated[float, Range(0, 1, high_open=True)]
 Share = Annotated[float, Range(0, 1)]
-Contamination = Annotated[
-    float, Range(0, 0.5, remedy="If most rows are anomalous, fit on the other class.")
-]
+Contamination = Annotated[float, Range(0, 0.5, remedy="If most rows are anomalous, fit on the other class.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,9 @@ def fields(cls: type) -> dict[str, Field]:
     return {
         name: Field(name, hints[name], getattr(cls, name))
         for name in order
-        if not name.startswith("_") and not name.endswith("_") and hasattr(cls, name)
+        if not name.startswith("_")
+        and not name.endswith("_")
+        and hasattr(cls, name)
         and get_origin(hints[name]) is not ClassVar
     }
 

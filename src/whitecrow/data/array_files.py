@@ -128,9 +128,7 @@ def _frame(path: Path, X: np.ndarray, y: np.ndarray | None) -> pl.DataFrame:
 
 def _native(path: Path, name: str, values: np.ndarray) -> np.ndarray:
     if values.dtype.kind not in "biuf":
-        raise FileFormatError(
-            f"{path}: {name} has the type {values.dtype}; accepted are real numbers and booleans."
-        )
+        raise FileFormatError(f"{path}: {name} has the type {values.dtype}; accepted are real numbers and booleans.")
     known = values.dtype.kind != "f" or values.dtype.itemsize in (4, 8)
     native = values.dtype.newbyteorder("=") if known else np.dtype(np.float64)
     return np.ascontiguousarray(values, dtype=native)

@@ -61,9 +61,7 @@ def _datetimes(cells: pl.Series) -> pl.Series:
         cells.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False).dt.replace_time_zone(None)
         for form in _ZONED
     ]
-    return _first_of(
-        [cells.str.to_datetime(form, time_unit="us", strict=False) for form in _DATETIMES] + zoned
-    )
+    return _first_of([cells.str.to_datetime(form, time_unit="us", strict=False) for form in _DATETIMES] + zoned)
 
 
 def _first_of(readings: list[pl.Series]) -> pl.Series:

@@ -27,13 +27,10 @@ def number_values(column: pl.Series, kind: str) -> np.ndarray:
     values = column.cast(pl.Float64).to_numpy()
     if count := int(np.isinf(values).sum()):
         raise DataError(
-            f"Column {column.name!r} holds inf or -inf in {count} rows. Replace them by missing "
-            "values or by a bound."
+            f"Column {column.name!r} holds inf or -inf in {count} rows. Replace them by missing values or by a bound."
         )
     if kind == "boolean" and not np.isin(values[~np.isnan(values)], (0, 1)).all():
-        raise DataError(
-            f"Column {column.name!r} held truth values in training, but now other numbers than 0 and 1."
-        )
+        raise DataError(f"Column {column.name!r} held truth values in training, but now other numbers than 0 and 1.")
     return values
 
 
@@ -74,9 +71,7 @@ def time_values(column: pl.Series, parts: tuple[str, ...]) -> pl.Series:
         return column.cast(pl.Datetime("us"))
     if isinstance(dtype, pl.Datetime) or (isinstance(dtype, pl.Time) and "weekday" not in parts):
         return column
-    raise DataError(
-        f"Column {column.name!r} held a date in training, but is now {dtype}. Give it the type it had."
-    )
+    raise DataError(f"Column {column.name!r} held a date in training, but is now {dtype}. Give it the type it had.")
 
 
 def time_steps(column: pl.Series, part: str) -> pl.Series:

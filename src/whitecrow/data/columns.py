@@ -204,9 +204,7 @@ class DateColumn:
             cycle = _CYCLES[part]
             angle = np.arctan2(features[:, at], features[:, at + 1]) / (2 * np.pi) * len(cycle)
             steps = np.rint(angle).astype(np.int64) % len(cycle)
-            shown[part] = [
-                _DAY_NAMES[k] if part == "weekday" else f"{k // 60:02d}:{k % 60:02d}" for k in steps
-            ]
+            shown[part] = [_DAY_NAMES[k] if part == "weekday" else f"{k // 60:02d}:{k % 60:02d}" for k in steps]
             at += 2
         texts = [" ".join(both) for both in zip(*(shown[part] for part in reversed(self.parts)), strict=True)]
         decoded = pl.Series(self.name, texts, dtype=pl.String)
@@ -227,9 +225,7 @@ class DateColumn:
 Column = NumberColumn | CategoryColumn | DateColumn
 
 
-def fit_column(
-    column: pl.Series, start: int, scaling: Scaling, limit: float | None, max_levels: int
-) -> Column:
+def fit_column(column: pl.Series, start: int, scaling: Scaling, limit: float | None, max_levels: int) -> Column:
     """Return the code of a column of training rows, whose features begin at ``start``."""
     dtype = column.dtype
     if dtype.is_numeric() or isinstance(dtype, (pl.Duration, pl.Boolean)):
@@ -252,9 +248,7 @@ def fit_number(column: pl.Series, start: int, scaling: Scaling, limit: float | N
     kind: Literal["number", "boolean"] = "boolean" if boolean else "number"
     if not present.size:
         # Nothing is known of its range: like a constant column, it is kept and divided by 1.
-        return NumberColumn(
-            column.name, start, kind, 0.0, 1.0, 0.0, 0.0, 0.0, True, number_limit(kind, scaling, limit)
-        )
+        return NumberColumn(column.name, start, kind, 0.0, 1.0, 0.0, 0.0, 0.0, True, number_limit(kind, scaling, limit))
     mean, offset, scale = _scale(present, "none" if boolean else scaling)
     low, high = (float(q) for q in np.quantile(present, (0.05, 0.95), method="closest_observation"))
     return NumberColumn(

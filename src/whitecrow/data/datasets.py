@@ -272,9 +272,7 @@ def _kdd_rev(item: Entry, paths: Paths, seed: int) -> Dataset:
 
 def _nsl_kdd(item: Entry, paths: Paths, seed: int) -> Dataset:
     parts = [_read_kdd(path, ("difficulty",)) for path in paths]
-    table = _declare_levels(
-        pl.concat([part.with_columns(pl.col(KDD_SYMBOLIC).cast(pl.String)) for part, _ in parts])
-    )
+    table = _declare_levels(pl.concat([part.with_columns(pl.col(KDD_SYMBOLIC).cast(pl.String)) for part, _ in parts]))
     labels = np.concatenate([part for _, part in parts])
     description = item.description
     if "20Percent" in paths[0].name:
@@ -325,9 +323,7 @@ def _digits(item: Entry, paths: Paths, seed: int) -> Dataset:
     drawn = np.random.default_rng(seed).choice(nines, item.anomalies, replace=False)
     rows = np.sort(np.concatenate([np.flatnonzero(data.target != 9), drawn]))
     digit = data.target[rows]
-    return item.dataset(
-        data.data[rows].astype(np.float64), (digit == 9).astype(np.int8), digit.astype(np.str_)
-    )
+    return item.dataset(data.data[rows].astype(np.float64), (digit == 9).astype(np.int8), digit.astype(np.str_))
 
 
 def _traffic_sim(item: Entry, paths: Paths, seed: int) -> Dataset:

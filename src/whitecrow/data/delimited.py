@@ -211,9 +211,7 @@ class TextTable:
         frame = self._scan(tidy, dict.fromkeys(schema, pl.String()))
         if frame is None:
             self._refuse_ragged(block, line)
-            raise FileFormatError(
-                f"{self.path}: malformed text near line {line}. Look for a quote that is not closed."
-            )
+            raise FileFormatError(f"{self.path}: malformed text near line {line}. Look for a quote that is not closed.")
         self._refuse_short_rows(frame, tidy, block, line)
         if not self._settled:
             self._narrow(frame)

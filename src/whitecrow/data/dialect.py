@@ -88,9 +88,7 @@ def sniff(head: bytes, whole: bool, source: str) -> Dialect:
     if not _has_header(rows):
         names = tuple(f"column_{k + 1}" for k in range(len(rows[0])))
         return Dialect(delimiter, quote, names, start, lone_returns)
-    return Dialect(
-        delimiter, quote, distinct_names(rows[0], source), start + _first_record(body, quote), lone_returns
-    )
+    return Dialect(delimiter, quote, distinct_names(rows[0], source), start + _first_record(body, quote), lone_returns)
 
 
 def _refuse_other_formats(head: bytes, source: str) -> None:

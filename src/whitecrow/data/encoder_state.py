@@ -98,9 +98,7 @@ def settings_from_state(document: Any) -> Settings:
         plain = [{"name": f"x{k}", "kind": "number", "missing": False} for k in range(len(columns))]
         if columns != plain:
             _bad("columns", "other columns than x0, x1, ... of an array")
-    return Settings(
-        document["scaling"], None if clip is None else float(clip), levels, document["source"], columns
-    )
+    return Settings(document["scaling"], None if clip is None else float(clip), levels, document["source"], columns)
 
 
 def _check_column(column: Any, max_levels: int) -> None:
@@ -148,8 +146,7 @@ def columns_from_state(settings: Settings, arrays: Any) -> list[Column]:
     if not isinstance(arrays, Mapping) or set(arrays) != set(shapes):
         _bad("arrays", list(arrays) if isinstance(arrays, Mapping) else arrays)
     numbers, shares, rare = (
-        _array(arrays[name], name, shape, np.int64 if name == "rare" else np.float64)
-        for name, shape in shapes.items()
+        _array(arrays[name], name, shape, np.int64 if name == "rare" else np.float64) for name, shape in shapes.items()
     )
     scale, low, high = numbers[:, 1], numbers[:, 3], numbers[:, 4]
     if (scale <= 0).any() or (low > high).any():
@@ -175,9 +172,7 @@ def columns_from_state(settings: Settings, arrays: Any) -> list[Column]:
                 name, start, tuple(document["levels"]), document["declared"], missing, digests, part
             )
         else:
-            column = DateColumn(
-                name, start, tuple(document["parts"]), missing, take_shares(_n_shares(document))
-            )
+            column = DateColumn(name, start, tuple(document["parts"]), missing, take_shares(_n_shares(document)))
         columns.append(column)
         start += len(column.feature_names)
     if start == 0:

@@ -117,17 +117,13 @@ def iter_batches(
         If ``batch_rows`` is below 1.
     """
     if batch_rows < 1:
-        raise DataError(
-            f"iter_batches(batch_rows={batch_rows}): batch_rows must be an integer of at least 1."
-        )
+        raise DataError(f"iter_batches(batch_rows={batch_rows}): batch_rows must be an integer of at least 1.")
     source, kind = _recognise(path)
     types = {name: pl.Series(dtype=dtype).dtype for name, dtype in (schema or {}).items()}
     return _batches(source, kind, types, batch_rows)
 
 
-def _batches(
-    source: Path, kind: str, types: dict[str, pl.DataType], batch_rows: int
-) -> Iterator[pl.DataFrame]:
+def _batches(source: Path, kind: str, types: dict[str, pl.DataType], batch_rows: int) -> Iterator[pl.DataFrame]:
     if kind == "text":
         text = TextTable(source, schema=types)
         text.settle()
@@ -138,9 +134,7 @@ def _batches(
         yield _cast(source, batch, types)
 
 
-def _rebatch(
-    pieces: Iterator[pl.DataFrame], empty: pl.DataFrame | None, batch_rows: int
-) -> Iterator[pl.DataFrame]:
+def _rebatch(pieces: Iterator[pl.DataFrame], empty: pl.DataFrame | None, batch_rows: int) -> Iterator[pl.DataFrame]:
     """Cut and join frames into batches of exactly ``batch_rows`` rows, the last one shorter."""
     held = empty
     yielded = False
@@ -161,17 +155,14 @@ def _cast(source: Path, batch: pl.DataFrame, types: Mapping[str, pl.DataType]) -
                 batch = batch.with_columns(pl.col(name).cast(types[name]))
             except pl.exceptions.PolarsError as error:
                 raise FileFormatError(
-                    f"{source}: column {name!r} holds {batch.schema[name]} that cannot be read as "
-                    f"{types[name]}."
+                    f"{source}: column {name!r} holds {batch.schema[name]} that cannot be read as {types[name]}."
                 ) from error
     return batch
 
 
 def _require(source: Path, wanted: list[str] | None, names: tuple[str, ...]) -> None:
     if absent := [name for name in wanted or [] if name not in names]:
-        raise DataError(
-            f"{source} has no column {', '.join(map(repr, absent))}. Its columns are: {', '.join(names)}."
-        )
+        raise DataError(f"{source} has no column {', '.join(map(repr, absent))}. Its columns are: {', '.join(names)}.")
 
 
 def _recognise(path: str | os.PathLike[str]) -> tuple[Path, str]:
@@ -188,9 +179,7 @@ def _recognise(path: str | os.PathLike[str]) -> tuple[Path, str]:
         head = _unpacked_head(source)
     kind = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "text")
     if kind == "mat 7.3":
-        raise FileFormatError(
-            f"{source} is a MATLAB 7.3 (HDF5) file. Save it with save(..., '-v7') or as CSV."
-        )
+        raise FileFormatError(f"{source} is a MATLAB 7.3 (HDF5) file. Save it with save(..., '-v7') or as CSV.")
     if kind == "npz" and source.suffix.lower() != ".npz":
         raise FileFormatError(
             f"{source} is a ZIP archive (or an Office file), not a table. Unpack it or save it as CSV."

@@ -60,9 +60,7 @@ def _known_table(X: Any) -> Any:
         )
     texts = [str(name) for name in names]
     if repeated := sorted({name for name in texts if texts.count(name) > 1}):
-        raise DataError(
-            f"Column names must differ, but X has more than one {', '.join(map(repr, repeated))}."
-        )
+        raise DataError(f"Column names must differ, but X has more than one {', '.join(map(repr, repeated))}.")
     return nw.from_native(X, pass_through=True)
 
 
@@ -110,11 +108,7 @@ def _numbers(name: str, series: nw.Series) -> pl.Series:
     present = pl.Series(name, series.filter(~series.is_null()).to_numpy())
     # The n-th filled row takes the n-th present value; a null index leaves a null.
     position = pl.Series(np.cumsum(~missing) - 1).set(pl.Series(missing), None)
-    return (
-        present.gather(position)
-        if len(present)
-        else pl.Series(name, [None] * len(missing), dtype=present.dtype)
-    )
+    return present.gather(position) if len(present) else pl.Series(name, [None] * len(missing), dtype=present.dtype)
 
 
 def _categories(name: str, series: nw.Series) -> pl.Series:

@@ -122,9 +122,7 @@ def _simulate(
     clock = _Clock(days, start.weekday())
     parts = [
         _ordinary_flows(profile, count, clock, ordinary)
-        for profile, count in zip(
-            PROFILES, _split(rows - n_attacks, [p.share for p in PROFILES]), strict=True
-        )
+        for profile, count in zip(PROFILES, _split(rows - n_attacks, [p.share for p in PROFILES]), strict=True)
     ]
     for kind, count in enumerate(_split(n_attacks, [share for share, _ in ATTACKS.values()])):
         variants = ATTACKS[KINDS[kind]][1]
@@ -199,9 +197,7 @@ def _ordinary_flows(profile: Profile, count: int, clock: _Clock, rng: np.random.
         time = start + _within(session, rng.exponential(profile.pause, count))
     else:
         time = _clockwork(profile, source, clock, rng)
-    return _flows(
-        profile, time, source, destination, np.full(count, SERVICES.index(profile.service)), clock, rng
-    )
+    return _flows(profile, time, source, destination, np.full(count, SERVICES.index(profile.service)), clock, rng)
 
 
 def _clockwork(
@@ -299,9 +295,7 @@ def _table(flows: Flows, start: datetime) -> pl.DataFrame:
     out, back = flows["bytes_out"], flows["bytes_in"]
     # Full segments carry 1,380 bytes; every second segment is acknowledged; opening and closing add a few.
     opening = np.where(flows["protocol"] == PROTOCOLS.index("tcp"), 3, 0)
-    packets_out = (
-        np.ceil(out / 1380) + np.ceil(back / 2760) + np.where(silent, 1, opening) + flows["overhead"]
-    )
+    packets_out = np.ceil(out / 1380) + np.ceil(back / 2760) + np.where(silent, 1, opening) + flows["overhead"]
     packets_in = np.ceil(back / 1380) + np.ceil(out / 2760) + np.where(silent, 0, opening)
     packets_in = np.where(flows["flag"] == FLAGS.index("S0"), 0, packets_in + (flows["flag"] == _REJ))
     packets_out = np.maximum(packets_out, 1)

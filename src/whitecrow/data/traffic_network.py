@@ -81,12 +81,8 @@ def rhythm(name: str, days: int, weekday: int) -> NDArray[np.float64]:
     """
     hour = np.arange(24)
     shapes = {
-        "office": 0.06
-        + np.exp(-0.5 * ((hour - 10.2) / 1.8) ** 2)
-        + 0.9 * np.exp(-0.5 * ((hour - 15) / 2.0) ** 2),
-        "public": 0.35
-        + np.exp(-0.5 * ((hour - 12) / 3.5) ** 2)
-        + 0.9 * np.exp(-0.5 * ((hour - 20) / 2.2) ** 2),
+        "office": 0.06 + np.exp(-0.5 * ((hour - 10.2) / 1.8) ** 2) + 0.9 * np.exp(-0.5 * ((hour - 15) / 2.0) ** 2),
+        "public": 0.35 + np.exp(-0.5 * ((hour - 12) / 3.5) ** 2) + 0.9 * np.exp(-0.5 * ((hour - 20) / 2.2) ** 2),
         "night": 0.01 + ((hour >= 1) & (hour < 5)),
         "flat": np.ones(24),
     }

@@ -81,9 +81,7 @@ class Groups:
         # A row is the first of its value in the window if the value's previous row lies before the window.
         pairs = np.lexsort((self._position, ordered, self._first))
         previous = np.full(len(ordered), -1)
-        repeats = (ordered[pairs[1:]] == ordered[pairs[:-1]]) & (
-            self._first[pairs[1:]] == self._first[pairs[:-1]]
-        )
+        repeats = (ordered[pairs[1:]] == ordered[pairs[:-1]]) & (self._first[pairs[1:]] == self._first[pairs[:-1]])
         previous[pairs[1:][repeats]] = pairs[:-1][repeats]
         found = np.zeros(len(ordered), dtype=np.int64)
         for back in range(min(rows, len(ordered))):

@@ -60,9 +60,7 @@ class TableWriter:
         self.path = Path(path)
         self._format = next((end for end in _SINKS if self.path.name.lower().endswith(end)), "")
         if not self._format:
-            raise FileFormatError(
-                f"{self.path}: the format is not known by its suffix. Accepted are {_FORMATS}."
-            )
+            raise FileFormatError(f"{self.path}: the format is not known by its suffix. Accepted are {_FORMATS}.")
         self._stack = ExitStack()
         self._sink: _Sink | None = None
         self._schema: pl.Schema | None = None
@@ -94,9 +92,7 @@ class TableWriter:
         try:
             self._sink.write(batch)
         except pl.exceptions.PolarsError as error:
-            raise DataError(
-                f"{self.path}: {str(error).splitlines()[0]}. Write another format, or cast it."
-            ) from error
+            raise DataError(f"{self.path}: {str(error).splitlines()[0]}. Write another format, or cast it.") from error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -110,8 +106,7 @@ class TableWriter:
         with stack:
             if sink is None or self._schema is None:
                 raise DataError(
-                    f"{self.path}: no batch was written, so the columns are unknown. Write one, if "
-                    "only an empty one."
+                    f"{self.path}: no batch was written, so the columns are unknown. Write one, if only an empty one."
                 )
             sink.close()
 

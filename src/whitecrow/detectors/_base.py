@@ -180,7 +180,9 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         labels = self._labels(y, len(rows))
         seeds = self._resolve_seeds()
         fitting, held_out = self._split(labels)
-        self.encoder_ = TableEncoder(scaling=self.scaling, clip=None if self.clip is None else float(self.clip)).fit(rows, rows=fitting)
+        self.encoder_ = TableEncoder(scaling=self.scaling, clip=None if self.clip is None else float(self.clip)).fit(
+            rows, rows=fitting
+        )
         encoded = self.encoder_.transform(rows)
         self.spec_ = InputSpec("table", (encoded.shape[1],))
         self.replica_seeds_ = seeds

@@ -202,9 +202,7 @@ def finite_threshold(threshold: float) -> float:
     except (TypeError, ValueError):
         value = np.nan
     if not np.isfinite(value):
-        raise DataError(
-            f"threshold is {threshold!r}; accepted is a finite number. Fit it on scores of training rows."
-        )
+        raise DataError(f"threshold is {threshold!r}; accepted is a finite number. Fit it on scores of training rows.")
     return value
 
 

@@ -148,9 +148,7 @@ def _figures(costs: Costs | None) -> dict[str, Callable[[OperatingPoints, int], 
     figures: dict[str, Callable[[OperatingPoints, int], NDArray[np.float64]]] = {
         "auroc": lambda points, _: _points.auroc(points),
         "average_precision": lambda points, _: _points.average_precision(points),
-        "f1_at_known_ratio": lambda points, _: (
-            _points.tp_at_rank(points, points.tp[..., -1]) / points.tp[..., -1]
-        ),
+        "f1_at_known_ratio": lambda points, _: _points.tp_at_rank(points, points.tp[..., -1]) / points.tp[..., -1],
         "recall_at_1_percent_fpr": lambda points, _: _points.recall_at_fpr(points, 0.01),
         "recall_at_0.1_percent_fpr": lambda points, _: _points.recall_at_fpr(points, 0.001),
         "best_f1": lambda points, _: _points.f_beta(points).max(-1),

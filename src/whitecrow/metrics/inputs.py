@@ -55,9 +55,7 @@ def binary(values: ArrayLike, name: str = "y") -> NDArray[np.bool_]:
     """
     array = _vector(name, values)
     if array.dtype.kind not in "biuf":
-        raise DataError(
-            f"{name} is of type {array.dtype}; accepted are 0 (normal) and 1 (anomaly). Map them first."
-        )
+        raise DataError(f"{name} is of type {array.dtype}; accepted are 0 (normal) and 1 (anomaly). Map them first.")
     ones = array == 1
     if not np.all(ones | (array == 0)):
         others = ", ".join(str(v) for v in np.unique(array[~(ones | (array == 0))])[:5])
@@ -80,9 +78,7 @@ def same_length(name: str, values: NDArray[Any], other_name: str, other: NDArray
 def _need(y: NDArray[np.bool_], *, anomalies: bool, normals: bool) -> None:
     if (anomalies and not y.any()) or (normals and y.all()):
         given, missing = ("0", "anomaly (1)") if not y.any() else ("1", "normal row (0)")
-        raise DataError(
-            f"y holds only {given}; at least one {missing} is needed. Evaluate on rows of both classes."
-        )
+        raise DataError(f"y holds only {given}; at least one {missing} is needed. Evaluate on rows of both classes.")
 
 
 def labelled_scores(

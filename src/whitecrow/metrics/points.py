@@ -43,9 +43,7 @@ def just_below(score: float) -> float:
     return float(score - max(abs(score), 1.0) * 1e-6)
 
 
-def operating_points(
-    y: NDArray[np.bool_], scores: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], OperatingPoints]:
+def operating_points(y: NDArray[np.bool_], scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], OperatingPoints]:
     """Return the thresholds that make a difference, highest first, and the counts of rows above each.
 
     A threshold is itself an observed score, because a row is flagged only if its score is *above* it. The
