@@ -25,12 +25,13 @@ Activation = Literal["relu", "leaky-relu", "elu", "tanh", "sigmoid", "softplus",
 Initialisation = Literal["kaiming", "xavier", "normal"]
 
 _SLOPE = 0.2  # of leaky-relu, as in the GAN papers
+# In place where there is such a form: a small network's time goes into moving values, not into computing them.
 _ACTIVATE: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": torch.relu,
-    "leaky-relu": lambda z: functional.leaky_relu(z, _SLOPE),
-    "elu": functional.elu,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
+    "relu": torch.relu_,
+    "leaky-relu": lambda z: functional.leaky_relu_(z, _SLOPE),
+    "elu": functional.elu_,
+    "tanh": torch.tanh_,
+    "sigmoid": torch.sigmoid_,
     "softplus": functional.softplus,
     "none": lambda z: z,
 }
@@ -208,9 +209,9 @@ class _Perceptron(torch.autograd.Function):
         if not error:
             ctx.save_for_backward(*tensors[:n], output)
             return output
-        difference = output - x
-        ctx.save_for_backward(*tensors[:n], output if activations[-1] != "none" else difference)
-        ctx.difference = difference
+        # Without an activation the output's own value is not needed again.
+        difference = output.sub_(x) if activations[-1] == "none" else output - x
+        ctx.save_for_backward(*tensors[:n], output, difference)
         return torch.linalg.vecdot(difference, difference)
 
     @staticmethod
@@ -222,11 +223,11 @@ class _Perceptron(torch.autograd.Function):
             )
         activations, masks, error = ctx.plan
         n = len(activations)
-        *weights, output = ctx.saved_tensors
+        weights, (output, *rest) = ctx.saved_tensors[:n], ctx.saved_tensors[n:]
         values = [*ctx.hidden, output]
         slope = None
         if error:
-            g = slope = ctx.difference * (2 * g).unsqueeze(-1)
+            g = slope = rest[0] * (2 * g).unsqueeze(-1)
         needed = ctx.needs_input_grad
         product = torch.bmm if g.dim() == 3 else torch.mm
         grads: list[Tensor | None] = [None] * (2 * n)
@@ -236,7 +237,10 @@ class _Perceptron(torch.autograd.Function):
                 g = g * mask
                 # What was kept is stored scaled; what was dropped has no gradient, whatever its value.
                 h = h / mask.clamp_min(1.0)
-            g = _BACK[activations[layer]](g, h)
+            if activations[layer] == "relu" and layer < n - 1:
+                g = torch.ops.aten.threshold_backward.grad_input(g, h, 0, grad_input=g)
+            else:
+                g = _BACK[activations[layer]](g, h)
             if needed[2 + layer]:
                 grads[layer] = product(g.mT, values[layer])
             if needed[2 + n + layer]:

@@ -21,7 +21,7 @@ from whitecrow.train.replicas import Execution, Replicas
 
 __all__ = ["Method", "Settings", "Training", "threads_for", "train"]
 
-_GATHERED_ROWS = 1 << 14  # rows copied out of the data at once; their batches are then slices
+_GATHERED_ROWS = 1 << 11  # rows copied out of the data at once, so few that they are still in the cache as batches
 _VALIDATION_CHUNK = 4096
 _LEAST_IMPROVEMENT = 1e-4  # relative; below it an epoch does not count as better
 
