@@ -417,6 +417,29 @@ def test_every_parameter_is_trained_by_its_objectives_alone(name: str, blobs: tu
     assert trained == set(replicas.trainable)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", DEEP)
+def test_gradient_by_hand_is_that_of_the_loss(name: str, weighted: bool, blobs: tuple) -> None:
+    from whitecrow.train import Batch, Replicas
+
+    detector = quick(name, **({"dropout": 0.3} if "dropout" in parameters.fields(registry.load(name)) else {}))
+    detector.fit(blobs[0])
+    x = torch.from_numpy(detector._encode(blobs[0]))[:90].reshape(3, 30, -1)
+    weight = torch.rand(3, 30, generator=torch.Generator().manual_seed(0)) if weighted else None
+    replicas = Replicas.build(detector.networks, detector.spec_, [0, 1, 2], "direct")
+    replicas.draw_noise("test")
+    replicas.seek_noise(5)
+    written = replicas.gradient(detector.gradient, Batch(x, None, weight))
+    if written is None:
+        pytest.skip("leaves its gradient to automatic differentiation")
+    replicas.seek_noise(5)
+    leaves = replicas.leaves(())
+    loss = replicas.losses(detector.loss, Batch(x, None, weight))
+    torch.testing.assert_close(written[0], loss.detach())
+    for leaf, grad in zip(leaves, torch.autograd.grad(loss.sum(), leaves), strict=True):
+        torch.testing.assert_close(written[1][leaf], grad, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", DEEP)
 def test_training_beats_the_initialisation(name: str, blobs: tuple) -> None:
     from whitecrow.train import Replicas

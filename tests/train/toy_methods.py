@@ -36,6 +36,10 @@ class Method:
         return (Stage(),)
 
     @idle
+    def gradient(self, net: Networks, batch: Batch) -> tuple[Tensor, dict[Tensor, Tensor]] | None:
+        return None
+
+    @idle
     def prepare(self, net: Networks, X: Tensor, y: Tensor) -> None:
         pass
 

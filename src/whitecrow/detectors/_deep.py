@@ -92,6 +92,15 @@ class DeepDetector(Detector):
         """
         raise TypeError(f"{type(self).__name__} defines no loss(net, batch).")
 
+    @idle
+    def gradient(self, net: Networks, batch: Batch) -> tuple[Tensor, dict[Tensor, Tensor]] | None:
+        """Return the value of :meth:`loss` and its gradient by parameter, written out by hand; None = not this time.
+
+        For speed only: small networks spend as long in automatic differentiation as in arithmetic. It is used where
+        ``loss`` is the only objective and the networks run directly; the contract holds it to ``loss``.
+        """
+        return None
+
     def stages(self) -> Sequence[Stage]:
         """Return the stages of training; one stage with the objective ``loss`` by default."""
         return (Stage(),)

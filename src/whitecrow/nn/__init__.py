@@ -7,7 +7,15 @@ A tensor of one replica has its usual shape; stacked, it has a leading replica a
 from whitecrow.nn.losses import squared_error
 from whitecrow.nn.networks import Networks
 from whitecrow.nn.noise import Dropout, Noise, derive_seed, seeded
-from whitecrow.nn.perceptron import MLP, Activation, Initialisation, hidden_width, mlp, reconstruction_error
+from whitecrow.nn.perceptron import (
+    MLP,
+    Activation,
+    Initialisation,
+    hidden_width,
+    mean_error_gradient,
+    mlp,
+    reconstruction_error,
+)
 from whitecrow.nn.spectral_norm import SpectralNorm
 
 __all__ = [
@@ -20,6 +28,7 @@ __all__ = [
     "SpectralNorm",
     "derive_seed",
     "hidden_width",
+    "mean_error_gradient",
     "mlp",
     "reconstruction_error",
     "seeded",

@@ -19,7 +19,16 @@ from whitecrow.core.errors import TrainingError
 from whitecrow.nn.noise import Dropout
 from whitecrow.nn.spectral_norm import SpectralNorm
 
-__all__ = ["MLP", "Activation", "Initialisation", "hidden_width", "mlp", "reconstruction_error", "transforms_active"]
+__all__ = [
+    "MLP",
+    "Activation",
+    "Initialisation",
+    "hidden_width",
+    "mean_error_gradient",
+    "mlp",
+    "reconstruction_error",
+    "transforms_active",
+]
 
 Activation = Literal["relu", "leaky-relu", "elu", "tanh", "sigmoid", "softplus", "none"]
 Initialisation = Literal["kaiming", "xavier", "normal"]
@@ -142,16 +151,54 @@ def reconstruction_error(x: Tensor, *networks: MLP) -> Tensor:
     Tensor [B] or [R, B]
         Sum over the D features, at least 0.
     """
-    activations, weights, biases, masks = networks[0].layers(x.shape[:-1])
+    return _run(x, _chain(networks, x.shape[:-1]), error=True)
+
+
+def mean_error_gradient(x: Tensor, weight: Tensor | None, *networks: MLP) -> tuple[Tensor, dict[Tensor, Tensor]]:
+    """Return the mean of :func:`reconstruction_error` and its gradient, without automatic differentiation.
+
+    Parameters
+    ----------
+    x : Tensor [B, D] or [R, B, D]
+        Rows.
+    weight : Tensor [B] or [R, B], or None
+        Weights of the rows.
+    *networks : MLP
+        Applied one after the other, without spectral normalisation.
+
+    Returns
+    -------
+    loss : Tensor [] or [R]
+        Weighted mean of the errors.
+    gradient : dict of Parameter to Tensor
+        For every parameter of the networks, a tensor of its shape.
+    """
+    with torch.no_grad():
+        activations, weights, biases, masks = _chain(networks, x.shape[:-1])
+        values = _values(x, activations, weights, biases, masks)
+        difference = values[-1].sub_(x) if activations[-1] == "none" else values[-1] - x
+        errors = torch.linalg.vecdot(difference, difference)
+        if weight is None:
+            loss, g = errors.mean(-1), difference.mul_(2 / errors.shape[-1])
+        else:
+            share = weight / weight.sum(-1, keepdim=True).clamp_min(1e-12)
+            loss, g = (errors * share).sum(-1), difference.mul_((2 * share).unsqueeze(-1))
+        parameters = [p for p in (*weights, *biases) if p is not None]
+        grads = _gradients(g, values, weights, activations, masks, [True] * len(weights), biases[0] is not None)[0]
+    return loss, dict(zip(parameters, (t for t in grads if t is not None), strict=True))
+
+
+def _chain(networks: Sequence[MLP], rows: torch.Size) -> "_Layers":
+    activations, weights, biases, masks = networks[0].layers(rows)
     for network in networks[1:]:
-        further = network.layers(x.shape[:-1])
+        further = network.layers(rows)
         activations, weights, biases, masks = (
             activations + further[0],
             weights + further[1],
             biases + further[2],
             masks + further[3],
         )
-    return _run(x, (activations, weights, biases, masks), error=True)
+    return activations, weights, biases, masks
 
 
 def _initial(weight: Tensor, init: Initialisation, activation: str) -> nn.Parameter:
@@ -229,24 +276,42 @@ class _Perceptron(torch.autograd.Function):
         if error:
             g = slope = rest[0] * (2 * g).unsqueeze(-1)
         needed = ctx.needs_input_grad
-        product = torch.bmm if g.dim() == 3 else torch.mm
-        grads: list[Tensor | None] = [None] * (2 * n)
-        for layer in range(n - 1, -1, -1):
-            h, mask = values[layer + 1], masks[layer]
-            if mask is not None:
-                g = g * mask
-                # What was kept is stored scaled; what was dropped has no gradient, whatever its value.
-                h = h / mask.clamp_min(1.0)
-            if activations[layer] == "relu" and layer < n - 1:
-                g = torch.ops.aten.threshold_backward.grad_input(g, h, 0, grad_input=g)
-            else:
-                g = _BACK[activations[layer]](g, h)
-            if needed[2 + layer]:
-                grads[layer] = product(g.mT, values[layer])
-            if needed[2 + n + layer]:
-                grads[n + layer] = g.sum(-2)
-            if layer or needed[1]:
-                g = product(g, weights[layer])
+        grads, g = _gradients(
+            g, values, weights, activations, masks, needed[2 : 2 + n], any(needed[2 + n :]), needed[1]
+        )
         if not needed[1]:
             return None, None, *grads
         return None, (g if slope is None else g - slope), *grads
+
+
+def _gradients(
+    g: Tensor,
+    values: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    activations: Sequence[str],
+    masks: Sequence[Tensor | None],
+    weights_needed: Sequence[bool],
+    biases_needed: bool,
+    x_needed: bool = False,
+) -> tuple[list[Tensor | None], Tensor]:
+    """Return the gradients of n weights and n biases, and that of x, from the gradient of the last value."""
+    n = len(activations)
+    product = torch.bmm if g.dim() == 3 else torch.mm
+    grads: list[Tensor | None] = [None] * (2 * n)
+    for layer in range(n - 1, -1, -1):
+        h, mask = values[layer + 1], masks[layer]
+        if mask is not None:
+            g = g * mask
+            # What was kept is stored scaled; what was dropped has no gradient, whatever its value.
+            h = h / mask.clamp_min(1.0)
+        if activations[layer] == "relu" and layer < n - 1:
+            g = torch.ops.aten.threshold_backward.grad_input(g, h, 0, grad_input=g)
+        else:
+            g = _BACK[activations[layer]](g, h)
+        if weights_needed[layer]:
+            grads[layer] = product(g.mT, values[layer])
+        if biases_needed:
+            grads[n + layer] = g.sum(-2)
+        if layer or x_needed:
+            g = product(g, weights[layer])
+    return grads, g

@@ -34,6 +34,7 @@ class Method(Protocol):
 
     def networks(self, spec: InputSpec) -> Networks: ...
     def stages(self) -> Sequence[Stage]: ...
+    def gradient(self, net: Networks, batch: Batch) -> tuple[Tensor, dict[Tensor, Tensor]] | None: ...
     def prepare(self, net: Networks, X: Tensor, y: Tensor) -> None: ...
     def after_epoch(self, net: Networks, X: Tensor, epoch: int) -> Tensor | None: ...
     def finish(self, net: Networks, X: Tensor) -> None: ...
@@ -305,6 +306,9 @@ class _Run:
         alone = len(optimisers) == 1
         if alone:
             replicas.freeze_all_but(optimisers[0].leaves)
+        # By hand only where the one loss is that of the hook and the networks run as they are.
+        by_hand = alone and optimisers[0].objective.loss == "loss" and replicas.execution == "direct"
+        by_hand = by_hand and not is_idle(self.method.gradient)
         step = epoch * self.steps_per_epoch
         done = 0
         for batches in self._batches(order, weights):
@@ -314,10 +318,15 @@ class _Run:
                 for loss, optimiser, total in zip(losses, optimisers, totals, strict=True):
                     if not alone:
                         replicas.freeze_all_but(optimiser.leaves)
-                    value = replicas.losses(loss, batch)
-                    # Replicas share no parameter, so the gradient of the sum is each one's own.
-                    whole = value.sum() if n > 1 else value
-                    optimiser.step(torch.autograd.grad(whole, optimiser.leaves, one))
+                    written = replicas.gradient(self.method.gradient, batch) if by_hand else None
+                    if written is not None:
+                        value, gradient = written
+                        optimiser.step([gradient[leaf] for leaf in optimiser.leaves])
+                    else:
+                        value = replicas.losses(loss, batch)
+                        # Replicas share no parameter, so the gradient of the sum is each one's own.
+                        whole = value.sum() if n > 1 else value
+                        optimiser.step(torch.autograd.grad(whole, optimiser.leaves, one))
                     total.add_(value.detach(), alpha=n_rows)
                 step += 1
                 done += n_rows

@@ -162,6 +162,12 @@ class Replicas:
             return [g * factors[i // per_replica] for i, g in enumerate(grads)]
         return [g * factors.reshape(-1, *[1] * (g.dim() - 1)) for g in grads]
 
+    def gradient(
+        self, hook: Callable[[Networks, Batch], tuple[Tensor, dict[Tensor, Tensor]] | None], batch: Batch
+    ) -> tuple[Tensor, dict[Tensor, Tensor]] | None:
+        """Return the losses and the gradient that a method writes out by hand, for replicas that run directly."""
+        return hook(self._net, batch)
+
     def losses(self, loss: Callable[[Networks, Batch], Tensor], batch: Batch) -> Tensor:
         """Return the loss of each replica, ``[R]`` (``[]`` for one), for a batch ``[R, B, ...]`` (``[B, ...]``)."""
         if self.execution == "direct":

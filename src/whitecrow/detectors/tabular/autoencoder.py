@@ -8,7 +8,15 @@ from torch import Tensor
 from whitecrow.core.parameters import Count, NonNegative, Probability
 from whitecrow.core.spec import InputSpec
 from whitecrow.detectors._deep import DeepDetector
-from whitecrow.nn import Activation, Networks, hidden_width, mlp, reconstruction_error, squared_error
+from whitecrow.nn import (
+    Activation,
+    Networks,
+    hidden_width,
+    mean_error_gradient,
+    mlp,
+    reconstruction_error,
+    squared_error,
+)
 from whitecrow.train import Batch, Execution
 
 __all__ = ["AutoEncoder"]
@@ -70,6 +78,9 @@ class AutoEncoder(DeepDetector):
             return batch.mean(reconstruction_error(batch.x, net.encoder, net.decoder))
         z = net.encoder(batch.x)
         return batch.mean(squared_error(batch.x, net.decoder(z)) + self.code_penalty * z.square().sum(-1))
+
+    def gradient(self, net: Networks, batch: Batch) -> tuple[Tensor, dict[Tensor, Tensor]] | None:
+        return None if self.code_penalty else mean_error_gradient(batch.x, batch.weight, net.encoder, net.decoder)
 
     def finish(self, net: Networks, X: Tensor) -> None:
         # A floor keeps a feature that is rebuilt exactly from drowning the others.
