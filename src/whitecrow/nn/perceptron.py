@@ -177,12 +177,14 @@ def mean_error_gradient(x: Tensor, weight: Tensor | None, *networks: MLP) -> tup
         activations, weights, biases, masks = _chain(networks, x.shape[:-1])
         values = _values(x, activations, weights, biases, masks)
         difference = values[-1].sub_(x) if activations[-1] == "none" else values[-1] - x
-        errors = torch.linalg.vecdot(difference, difference)
         if weight is None:
-            loss, g = errors.mean(-1), difference.mul_(2 / errors.shape[-1])
+            n, flat = difference.shape[-2], difference.flatten(-2)
+            total = torch.dot(flat, flat) if flat.dim() == 1 else torch.linalg.vecdot(flat, flat)
+            loss, g = total / n, difference.mul_(2 / n)
         else:
             share = weight / weight.sum(-1, keepdim=True).clamp_min(1e-12)
-            loss, g = (errors * share).sum(-1), difference.mul_((2 * share).unsqueeze(-1))
+            loss = (torch.linalg.vecdot(difference, difference) * share).sum(-1)
+            g = difference.mul_((2 * share).unsqueeze(-1))
         parameters = [p for p in (*weights, *biases) if p is not None]
         grads = _gradients(g, values, weights, activations, masks, [True] * len(weights), biases[0] is not None)[0]
     return loss, dict(zip(parameters, (t for t in grads if t is not None), strict=True))
