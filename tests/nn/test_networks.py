@@ -57,13 +57,3 @@ def test_swap_replaces_tied_weights_wherever_they_stand():
     net.swap("first.weight0", torch.zeros(3, 3))
     assert net.second.weight0 is net.first.weight0
     assert net.second.weight0.eq(0).all()
-
-
-def test_copy_from_copies_values_and_keeps_the_storage():
-    net, other = networks(), networks()
-    storage = net.c.data_ptr()
-    other.c.fill_(7)
-    net.copy_from(other)
-    assert net.c.data_ptr() == storage
-    assert net.c.eq(7).all()
-    torch.testing.assert_close(net.net.weight0, other.net.weight0)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 __all__ = ["Networks"]
@@ -80,10 +79,3 @@ class Networks(nn.Module):
         """Declare that the tensors carry a leading replica axis."""
         self.stacked = True
         return self
-
-    @torch.no_grad()
-    def copy_from(self, other: "Networks") -> None:
-        """Copy every tensor of ``other`` into this one's storage."""
-        source = dict(other.tensors())
-        for name, tensor in self.tensors():
-            tensor.copy_(source[name])
