@@ -23,6 +23,7 @@ SETTINGS = {
     "clip_norm": 0.5,
     "lr_schedule": "cosine",
     "lr": 0.05,
+    "trim": 0.1,
 }
 
 

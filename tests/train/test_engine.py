@@ -22,6 +22,7 @@ VARIANTS = {
         "clip_norm": 0.3,
         "weight_decay": 0.01,
         "lr_schedule": "cosine",
+        "trim": 0.15,
     },
 }
 

@@ -51,6 +51,9 @@ class Method:
     def finish(self, net: Networks, X: Tensor) -> None:
         pass
 
+    def row_losses(self, net: Networks, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
 
 class Linear(Method):
     """A linear autoencoder."""
@@ -83,7 +86,7 @@ class Exploding(Linear):
 
 
 class Everything(Method):
-    """Dropout, noise, spectral norm, labels, stages, two objectives, and state that moves after epochs."""
+    """Dropout, noise, spectral norm, balanced labels, stages, objectives, averages, state that moves after epochs."""
 
     uses_labels: ClassVar[bool] = True
 
@@ -103,7 +106,7 @@ class Everything(Method):
         coder = ("encoder", "decoder")
         warm_up = Stage((Objective("reconstruct", coder),), epochs=2, name="warm-up", early_stop=False)
         critic = Objective("criticise", ("critic", "offset"), lr=3e-3, betas=(0.5, 0.9))
-        return warm_up, Stage((Objective("loss", coder), critic))
+        return warm_up, Stage((Objective("loss", coder), critic), average=0.9, balanced=True)
 
     def prepare(self, net: Networks, X: Tensor, y: Tensor) -> None:
         net.centre = net.encoder(X).mean(0) + 0.01 * net.noise.draw(2)
@@ -128,6 +131,9 @@ class Everything(Method):
         z = net.encoder(X)
         net.centre.mul_(0.9).add_(0.1 * z.mean(0))
         return torch.exp(-squared_error(X, net.decoder(z))) if epoch % 2 == 0 else None
+
+    def row_losses(self, net: Networks, x: Tensor) -> Tensor:
+        return squared_error(x, net.decoder(net.encoder(x)))
 
     def finish(self, net: Networks, X: Tensor) -> None:
         net.level.copy_((X - net.decoder(net.encoder(X))).square().mean(0))

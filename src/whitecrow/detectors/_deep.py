@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from whitecrow.core.errors import ParameterError
-from whitecrow.core.parameters import Count, NonNegative, Positive, Probability
+from whitecrow.core.parameters import Contamination, Count, NonNegative, Positive, Probability
 from whitecrow.core.spec import InputSpec
 from whitecrow.detectors._base import Detector
 from whitecrow.nn import Networks
@@ -50,6 +50,9 @@ class DeepDetector(Detector):
         end and keeps the last.
     patience : int, default=20
         Epochs without improvement on the validation rows after which a replica stops.
+    trim : float from 0 to 0.5, default=0
+        Share of the training rows that each epoch leaves out: those with the largest losses after the epoch before.
+        For training rows that hold anomalies; about as large as their share, or a little larger.
     checkpoint : str or None, default=None
         File that the fit writes at the ends of epochs, and resumes from if it is there: a killed or interrupted fit
         ends with the same result as an undisturbed one. Needs an integer ``random_state``.
@@ -76,6 +79,7 @@ class DeepDetector(Detector):
     clip_norm: Positive | None = None
     validation: Probability = 0.1
     patience: Count = 20
+    trim: Contamination = 0.0
     checkpoint: str | None = None
 
     # ---- what a method writes -------------------------------------------------------------------------------------
@@ -123,6 +127,10 @@ class DeepDetector(Detector):
     def finish(self, net: Networks, X: Tensor) -> None:
         """Set the state of one trained replica from all its training rows (a mixture, a scale of the scores)."""
 
+    def row_losses(self, net: Networks, x: Tensor) -> Tensor:
+        """Return what ``trim`` ranks training rows by, ``[B]``: their scores, unless those come later (``finish``)."""
+        return self.score_batch(net, x)
+
     # ---- fitting --------------------------------------------------------------------------------------------------
 
     @property
@@ -152,6 +160,7 @@ class DeepDetector(Detector):
             clip_norm=self.clip_norm,
             n_validation=n_validation,
             patience=int(self.patience),
+            trim=float(self.trim),
             verbose=bool(self.verbose),
         )
 

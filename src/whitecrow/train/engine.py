@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from whitecrow.core.errors import TrainingError, WhitecrowWarning
 from whitecrow.core.spec import InputSpec
 from whitecrow.nn import Networks, derive_seed
+from whitecrow.train.average import MovingAverage
 from whitecrow.train.checkpoint import Checkpoint
 from whitecrow.train.monitor import Progress, Reporter
 from whitecrow.train.optimiser import Adam
@@ -38,6 +39,7 @@ class Method(Protocol):
     def prepare(self, net: Networks, X: Tensor, y: Tensor) -> None: ...
     def after_epoch(self, net: Networks, X: Tensor, epoch: int) -> Tensor | None: ...
     def finish(self, net: Networks, X: Tensor) -> None: ...
+    def row_losses(self, net: Networks, x: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,7 @@ class Settings:
     clip_norm: float | None = None
     n_validation: int = 0
     patience: int = 10
+    trim: float = 0.0
     verbose: bool = False
 
 
@@ -90,10 +93,17 @@ class _Status:
     diverged: Tensor
     kept_epochs: Tensor
     epoch: int = 0  # over all stages
-    weights: Tensor | None = None
+    weights: Tensor | None = None  # [R, N], from the method
+    kept_rows: Tensor | None = None  # bool [R, N], those that are not trimmed
     history: dict[str, list[list[float]]] = field(default_factory=dict)
 
     _TENSORS: ClassVar = ("best_loss", "waited", "stopped", "diverged", "kept_epochs")
+
+    def row_weights(self) -> Tensor | None:
+        """Return the weights ``[R, N]`` of the rows, or None if all are equal."""
+        if self.weights is None or self.kept_rows is None:
+            return self.weights if self.kept_rows is None else self.kept_rows.float()
+        return self.weights * self.kept_rows
 
 
 @contextmanager
@@ -170,9 +180,9 @@ class _Run:
         self.seeds, self.settings, self.checkpoint = seeds, settings, checkpoint
         self.replicas = Replicas.build(method.networks, spec, seeds, method.execution, X.device)
         self.stages = list(method.stages())
-        splits = [self._permutation(seed, "validation", n=len(X)) for seed in seeds]
-        self.validation_rows = torch.stack([s[: settings.n_validation] for s in splits])
-        self.training_rows = torch.stack([s[settings.n_validation :] for s in splits])
+        splits = [self._split(self._permutation(seed, "validation", n=len(X))) for seed in seeds]
+        self.validation_rows = torch.stack([validation for validation, _ in splits])
+        self.training_rows = torch.stack([training for _, training in splits])
         n = self.training_rows.shape[1]
         self.batch_size = min(settings.batch_size, n)
         self.steps_per_epoch = math.ceil(n / self.batch_size)
@@ -183,6 +193,19 @@ class _Run:
     def _permutation(self, seed: int, *counters: int | str, n: int) -> Tensor:
         generator = torch.Generator().manual_seed(derive_seed(seed, *counters))
         return torch.randperm(n, generator=generator).to(self.X.device)
+
+    def _split(self, order: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the validation rows and the training rows out of all rows in random order."""
+        n_validation = self.settings.n_validation
+        if not self.method.uses_labels:
+            return order[:n_validation], order[n_validation:]
+        # Known anomalies are few: both parts get their share of them, rounded in favour of training.
+        known = self.y[order] == 1
+        n_known = int(known.sum())
+        n_first = min(n_validation * n_known // len(order), max(n_known - 1, 0))
+        n_others = min(n_validation - n_first, max(len(order) - n_known - 1, 0))
+        rank = torch.where(known, known.cumsum(0) - n_first, (~known).cumsum(0) - n_others)
+        return order[rank <= 0], order[rank > 0]
 
     def run(self) -> Training:
         resumed = self.checkpoint.read() if self.checkpoint is not None else None
@@ -195,11 +218,13 @@ class _Run:
         try:
             for index in range(first_stage, len(self.stages)):
                 optimisers = self._optimisers(index)
+                decay = self.stages[index].average
+                average = MovingAverage(self.replicas, decay) if decay else None
                 if resumed is not None:
-                    self._resume(status, optimisers, *resumed)
+                    self._resume(status, optimisers, average, *resumed)
                 elif index > first_stage:
                     self._begin_stage(status)
-                self._stage(index, first_epoch, optimisers, status)
+                self._stage(index, first_epoch, optimisers, average, status)
                 resumed, first_epoch = None, 0
             self._call("finish", "score")
         except BaseException:
@@ -257,7 +282,9 @@ class _Run:
             for objective in self.stages[index].objectives
         ]
 
-    def _stage(self, index: int, first_epoch: int, optimisers: list[Adam], status: _Status) -> None:
+    def _stage(
+        self, index: int, first_epoch: int, optimisers: list[Adam], average: MovingAverage | None, status: _Status
+    ) -> None:
         stage, epochs = self.stages[index], self.epochs[index]
         if not status.best:
             status.best = self.replicas.snapshot()
@@ -270,15 +297,17 @@ class _Run:
                 at = epoch + int(share)
                 self.report(Progress(stage.name, at, epochs, done / sum(self.epochs), self.mean_loss), force=force)
 
-            losses = self._epoch(index, epoch, optimisers, status.weights, progress)
+            losses = self._epoch(index, epoch, optimisers, average, status.row_weights(), progress)
             self._record(status, f"{stage.name}.", [o.objective.loss for o in optimisers], losses)
             # Before the hook, which may factorise a matrix of the networks' outputs.
             self._rescue(status, losses.isfinite().all(0))
             self._after_epoch(status, epoch)
-            self._judge(stage, status)
+            with nullcontext() if average is None else average.applied():
+                self._trim(status)
+                self._judge(stage, status)
             self.mean_loss = float(losses[:, ~status.diverged].mean())
             if self.checkpoint is not None:
-                self._offer(self.checkpoint, status, optimisers, index, epoch + 1)
+                self._offer(self.checkpoint, status, optimisers, average, index, epoch + 1)
             progress(1.0, force=True)
         self.replicas.restore(status.best)
 
@@ -287,6 +316,7 @@ class _Run:
         index: int,
         epoch: int,
         optimisers: list[Adam],
+        average: MovingAverage | None,
         weights: Tensor | None,
         progress: Callable[[float], None],
     ) -> Tensor:
@@ -294,12 +324,7 @@ class _Run:
         replicas, n = self.replicas, self.replicas.n
         replicas.train()
         replicas.draw_noise("train", index, epoch)
-        order = torch.stack(
-            [
-                rows[self._permutation(seed, "order", index, epoch, n=len(rows))]
-                for seed, rows in zip(self.seeds, self.training_rows, strict=True)
-            ]
-        )
+        order = torch.stack([self._order(r, index, epoch) for r in range(n)])
         losses = [getattr(self.method, o.objective.loss) for o in optimisers]
         totals = [torch.zeros((n,) if n > 1 else (), device=self.X.device) for _ in optimisers]
         one = torch.ones((), device=self.X.device)
@@ -328,10 +353,27 @@ class _Run:
                         whole = value.sum() if n > 1 else value
                         optimiser.step(torch.autograd.grad(whole, optimiser.leaves, one))
                     total.add_(value.detach(), alpha=n_rows)
+                if average is not None:
+                    average.update()
                 step += 1
                 done += n_rows
             progress(min(done / order.shape[1], 0.999))
         return torch.stack(totals).reshape(-1, n).cpu() / order.shape[1]
+
+    def _order(self, r: int, index: int, epoch: int) -> Tensor:
+        """Return the training rows of replica ``r`` in the order of this epoch."""
+        rows, seed = self.training_rows[r], self.seeds[r]
+        order = rows[self._permutation(seed, "order", index, epoch, n=len(rows))]
+        known = self.y[order] == 1
+        if not self.stages[index].balanced or not known.any() or known.all():
+            return order
+        others, known = order[~known], order[known]
+        generator = torch.Generator().manual_seed(derive_seed(seed, "known anomalies", index, epoch))
+        draws = torch.randint(len(known), (len(order) // 2,), generator=generator).to(self.X.device)
+        balanced = torch.empty_like(order)
+        balanced[0::2] = others[torch.arange(len(balanced[0::2]), device=self.X.device) % len(others)]
+        balanced[1::2] = known[draws]
+        return balanced
 
     def _batches(self, order: Tensor, weights: Tensor | None) -> Iterator[Iterator[Batch]]:
         """Yield groups of batches: one gather per group, a slice per batch."""
@@ -354,17 +396,22 @@ class _Run:
             yield (Batch(x[i], None if y is None else y[i], None if w is None else w[i]) for i in range(len(x)))
 
     @torch.no_grad()
-    def _validate(self, loss: Callable[[Networks, Batch], Tensor]) -> Tensor:
-        """Return the mean loss of each replica on its validation rows, ``[R]``."""
+    def _validate(self, loss: Callable[[Networks, Batch], Tensor], kept_rows: Tensor | None) -> Tensor:
+        """Return the mean loss of each replica on its validation rows (on those kept, if some are trimmed), ``[R]``."""
         n, rows = self.replicas.n, self.validation_rows
         self.replicas.train(False)
         self.replicas.seek_noise(0)
-        total = torch.zeros(n, device=self.X.device)
+        total, count = torch.zeros(2, n, device=self.X.device)
         for chunk in rows.split(_VALIDATION_CHUNK, dim=1):
             chosen = chunk if n > 1 else chunk[0]
             y = self.y[chosen] if self.method.uses_labels else None
-            total += self.replicas.losses(loss, Batch(self.X[chosen], y)).reshape(n) * chunk.shape[1]
-        return total.cpu() / rows.shape[1]
+            weight, n_rows = None, torch.full((n,), chunk.shape[1], device=self.X.device)
+            if kept_rows is not None:
+                weight = kept_rows.gather(1, chunk).float()
+                weight, n_rows = weight.reshape(chosen.shape), weight.sum(1)
+            total += self.replicas.losses(loss, Batch(self.X[chosen], y, weight)).reshape(n) * n_rows
+            count += n_rows
+        return (total / count).cpu()
 
     def _record(self, status: _Status, prefix: str, names: list[str], losses: Tensor) -> None:
         for name, values in zip(names, losses, strict=True):
@@ -373,7 +420,7 @@ class _Run:
     def _judge(self, stage: Stage, status: _Status) -> None:
         """Keep what improved, with the state that the hook gave it; stop what has waited long enough."""
         if self.settings.n_validation and stage.early_stop:
-            value = self._validate(getattr(self.method, stage.objectives[0].loss))
+            value = self._validate(getattr(self.method, stage.objectives[0].loss), status.kept_rows)
             self._record(status, f"{stage.name}.", ["validation"], value.unsqueeze(0))
             self._rescue(status, value.isfinite())
             margin = _LEAST_IMPROVEMENT * status.best_loss.abs().nan_to_num(posinf=0.0)
@@ -438,27 +485,66 @@ class _Run:
                     status.weights = torch.ones(self.replicas.n, len(self.X), device=self.X.device)
                 status.weights[r, rows] = weights.to(status.weights.dtype)
 
-    def _offer(self, checkpoint: Checkpoint, status: _Status, optimisers: list[Adam], stage: int, epoch: int) -> None:
+    @torch.no_grad()
+    def _trim(self, status: _Status) -> None:
+        """Leave out of the next epochs the rows with the largest losses, of the training and the validation rows."""
+        if not self.settings.trim:
+            return
+        self.replicas.train(False)
+        losses = []
+        for chunk in self.X.split(_VALIDATION_CHUNK):
+            self.replicas.seek_noise(0)
+            losses.append(self.replicas.scores(self.method.row_losses, chunk))
+        all_losses = torch.cat(losses, 1)
+        kept = torch.ones_like(all_losses, dtype=torch.bool)
+        for rows in (self.training_rows, self.validation_rows):
+            n_trimmed = int(self.settings.trim * rows.shape[1])
+            worst = all_losses.gather(1, rows).topk(n_trimmed, dim=1).indices
+            kept.scatter_(1, rows.gather(1, worst), value=False)
+        if self.method.uses_labels:
+            kept |= self.y == 1  # known anomalies are what such a method learns from
+        status.kept_rows = kept
+
+    def _offer(
+        self,
+        checkpoint: Checkpoint,
+        status: _Status,
+        optimisers: list[Adam],
+        average: MovingAverage | None,
+        stage: int,
+        epoch: int,
+    ) -> None:
         tensors = {f"networks.{k}": t for k, t in self.replicas.stacked.items()}
         tensors |= {f"best.{k}": t for k, t in status.best.items()}
         tensors |= {f"status.{k}": getattr(status, k) for k in _Status._TENSORS}
         for i, optimiser in enumerate(optimisers):
             tensors |= optimiser.state(f"optimiser.{i}")
-        if status.weights is not None:
-            tensors["status.weights"] = status.weights
+        if average is not None:
+            tensors |= average.state()
+        for name in ("weights", "kept_rows"):
+            if getattr(status, name) is not None:
+                tensors[f"status.{name}"] = getattr(status, name)
         history = {name: list(values) for name, values in status.history.items()}
         counters: dict[str, Any] = {"stage": stage, "epoch": epoch, "epochs_in_all": status.epoch}
         checkpoint.offer(tensors, {**counters, "history": history})
 
     def _resume(
-        self, status: _Status, optimisers: list[Adam], tensors: dict[str, Tensor], document: dict[str, Any]
+        self,
+        status: _Status,
+        optimisers: list[Adam],
+        average: MovingAverage | None,
+        tensors: dict[str, Tensor],
+        document: dict[str, Any],
     ) -> None:
         self.replicas.restore({k: tensors[f"networks.{k}"] for k in self.replicas.stacked})
         status.best = {k: tensors[f"best.{k}"].to(self.X.device) for k in self.replicas.stacked}
         for name in _Status._TENSORS:
             setattr(status, name, tensors[f"status.{name}"])
-        if "status.weights" in tensors:
-            status.weights = tensors["status.weights"].to(self.X.device)
+        for name in ("weights", "kept_rows"):
+            if f"status.{name}" in tensors:
+                setattr(status, name, tensors[f"status.{name}"].to(self.X.device))
+        if average is not None:
+            average.load(tensors)
         status.history, status.epoch = document["history"], document["epochs_in_all"]
         for i, optimiser in enumerate(optimisers):
             optimiser.load(f"optimiser.{i}", tensors)

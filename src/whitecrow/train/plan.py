@@ -84,9 +84,17 @@ class Stage:
         Shown with the progress and in ``history_``.
     early_stop : bool, default=True
         Whether a replica may stop when the first objective no longer improves on the validation rows.
+    average : float from 0 to 1 (excluded), default=0
+        Decay of a moving average of the parameters over the steps of the stage, corrected for its start. Above 0
+        the averaged parameters are validated and kept, as networks that play against each other want it.
+    balanced : bool, default=False
+        Whether half of each batch are known anomalies (``y == 1``, drawn with replacement) and half other rows, in an
+        epoch of the usual length. Without known anomalies the order is the usual one.
     """
 
     objectives: tuple[Objective, ...] = (Objective(),)
     epochs: int | None = None
     name: str = "fit"
     early_stop: bool = True
+    average: float = 0.0
+    balanced: bool = False
