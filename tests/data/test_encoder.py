@@ -636,3 +636,36 @@ def test_kdd_with_declared_categories_has_121_features():
     values = table.drop(SYMBOLIC).to_numpy().astype(np.float64)
     scaled = np.asarray(StandardScaler().fit(values).transform(values[some])).clip(-10, 10)
     np.testing.assert_allclose(encoded[:, features], scaled, atol=1e-5)
+
+
+@pytest.mark.parametrize("offset", [0.0, 5.0, 31.0, 1e3, 1e6])
+def test_single_precision_gives_the_features_of_double(offset: float) -> None:
+    rows = (np.random.default_rng(0).normal(size=(3000, 7)) * [1e-20, 1e-3, 1, 1, 50, 1e9, 1e25]).astype(np.float32)
+    rows = rows + (offset * rows.std(0)).astype(np.float32)
+    encoder = TableEncoder(clip=None).fit(rows)
+    np.testing.assert_allclose(
+        encoder.transform(rows), encoder.transform(rows.astype(np.float64)), rtol=1e-6, atol=2e-6
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_block_is_filled_with_the_rows_in_their_order(dtype: type) -> None:
+    rows = np.random.default_rng(0).normal(size=(2500, 3)).astype(dtype)
+    table = pl.DataFrame(rows, schema=["a", "b", "c"]).with_columns(d=pl.Series(["x", "y"] * 1250))
+    for X in (rows, table):
+        encoder = TableEncoder().fit(X)
+        block = np.full((600, encoder.n_features_out_), np.nan, dtype=np.float32)
+        parts = [block[:n].copy() for n in encoder.fill(X, block)]
+        assert [len(part) for part in parts] == [600, 600, 600, 600, 100]
+        np.testing.assert_array_equal(np.concatenate(parts), encoder.transform(X))
+
+
+def test_what_is_not_finite_is_named_wherever_it_stands() -> None:
+    rows = np.random.default_rng(0).normal(size=(200_000, 2)).astype(np.float32)
+    encoder = TableEncoder().fit(rows)
+    rows[[3, 199_999], 1] = np.nan, np.inf
+    with pytest.raises(DataError, match="NaN and inf: column x1 in 2 rows"):
+        encoder.transform(rows)
+    rows[3, 1] = 0
+    with pytest.raises(DataError, match="inf: column x1 in 1 rows"):
+        encoder.transform(rows)

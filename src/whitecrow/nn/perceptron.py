@@ -216,11 +216,19 @@ _Layers = tuple[tuple[str, ...], list[Tensor], list[Tensor | None], list[Tensor 
 
 
 def _run(x: Tensor, layers: _Layers, *, error: bool) -> Tensor:
-    if not transforms_active():
+    recording = torch.is_grad_enabled()
+    if recording and not transforms_active():
         activations, weights, biases, masks = layers
         return _Perceptron.apply((activations, masks, error), x, *weights, *biases)
-    y = _values(x, *layers)[-1]
-    return (y - x).square().sum(-1) if error else y
+    h = x
+    for layer in zip(*layers, strict=True):  # each value is freed when the next is there, and its memory still cached
+        h = _layer(h, *layer)
+    if not error:
+        return h
+    if recording:
+        return (h - x).square().sum(-1)
+    difference = h.sub_(x)
+    return torch.linalg.vecdot(difference, difference)
 
 
 def _values(
@@ -232,17 +240,20 @@ def _values(
 ) -> list[Tensor]:
     """Return the value after each layer, the input first."""
     values = [x]
-    for activation, weight, bias, mask in zip(activations, weights, biases, masks, strict=True):
-        h = values[-1]
-        if bias is None:
-            z = h @ weight.mT
-        elif weight.dim() == 3:
-            z = torch.baddbmm(bias.unsqueeze(1), h, weight.mT)
-        else:
-            z = torch.addmm(bias, h, weight.t())
-        h = _ACTIVATE[activation](z)
-        values.append(h if mask is None else h * mask)
+    for layer in zip(activations, weights, biases, masks, strict=True):
+        values.append(_layer(values[-1], *layer))
     return values
+
+
+def _layer(h: Tensor, activation: str, weight: Tensor, bias: Tensor | None, mask: Tensor | None) -> Tensor:
+    if bias is None:
+        z = h @ weight.mT
+    elif weight.dim() == 3:
+        z = torch.baddbmm(bias.unsqueeze(1), h, weight.mT)
+    else:
+        z = torch.addmm(bias, h, weight.t())
+    h = _ACTIVATE[activation](z)
+    return h if mask is None else h * mask
 
 
 class _Perceptron(torch.autograd.Function):
