@@ -122,3 +122,4 @@ def test_known_anomalies_are_never_trimmed():
     fit(method, rows(50), batch_size=50, epochs=2, trim=0.3)
     last = method.batches[-1]
     assert (last.weight[last.y == 1] == 1).all()
+    assert int((last.weight == 0).sum()) == 15

@@ -496,13 +496,13 @@ class _Run:
             self.replicas.seek_noise(0)
             losses.append(self.replicas.scores(self.method.row_losses, chunk))
         all_losses = torch.cat(losses, 1)
+        if self.method.uses_labels:  # known anomalies are what such a method learns from
+            all_losses = all_losses.masked_fill(self.y == 1, -math.inf)
         kept = torch.ones_like(all_losses, dtype=torch.bool)
         for rows in (self.training_rows, self.validation_rows):
             n_trimmed = int(self.settings.trim * rows.shape[1])
             worst = all_losses.gather(1, rows).topk(n_trimmed, dim=1).indices
             kept.scatter_(1, rows.gather(1, worst), value=False)
-        if self.method.uses_labels:
-            kept |= self.y == 1  # known anomalies are what such a method learns from
         status.kept_rows = kept
 
     def _offer(
