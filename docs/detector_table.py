@@ -1,9 +1,9 @@
 """Write the README's table of detectors from the registry: ``make docs``."""
 
-import inspect
 import re
 from pathlib import Path
 
+from whitecrow.cli.detectors import card
 from whitecrow.core import registry
 
 README = Path(__file__).parents[1] / "README.md"
@@ -12,11 +12,13 @@ _BLOCK = re.compile(r"(<!-- detectors: [^\n]* -->\n).*?(<!-- /detectors -->)", r
 
 def table() -> str:
     """Return the table in Markdown, one row per registered detector."""
-    rows = ["| name | class | idea |", "|---|---|---|"]
-    for name in registry.names():
-        cls = registry.load(name)
-        summary = (inspect.getdoc(cls) or "").split("\n\n")[0].replace("\n", " ")
-        rows.append(f"| [`{name}`](docs/detectors/{name}.md) | `{cls.__name__}` | {summary} |")
+    rows = ["| name | class | idea | paper | labels | cost |", "|---|---|---|---|---|---|"]
+    for about in map(card, registry.names()):
+        name = about["name"]
+        rows.append(
+            f"| [`{name}`](docs/detectors/{name}.md) | `{about['class']}` | {about['summary']} | {about['paper']} "
+            f"| {about['labels']} | {about['cost']} |"
+        )
     return "\n".join(rows) + "\n"
 
 

@@ -5,16 +5,31 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parents[1]
 
 
-def test_readme_table_is_the_registry() -> None:
+def detector_table() -> ModuleType:
     spec = importlib.util.spec_from_file_location("detector_table", ROOT / "docs" / "detector_table.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_readme_table_is_the_registry() -> None:
     text = (ROOT / "README.md").read_text()
-    assert module.with_table(text) == text, "run `make docs`"
+    assert detector_table().with_table(text) == text, "run `make docs`"
+
+
+def test_readme_table_has_the_paper_the_labels_and_the_cost() -> None:
+    head, _, *rows = (line.strip("| ").split(" | ") for line in detector_table().table().splitlines())
+    assert head == ["name", "class", "idea", "paper", "labels", "cost"]
+    assert {len(row) for row in rows} == {6}
+    (lof,) = (row for row in rows if row[1] == "`LOF`")
+    assert lof[0] == "[`lof`](docs/detectors/lof.md)"
+    assert lof[2].startswith("Compare the density")
+    assert lof[3:] == ["Breunig et al., SIGMOD 2000", "no", "low"]
 
 
 def test_links_of_the_documents_lead_somewhere() -> None:

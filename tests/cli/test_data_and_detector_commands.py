@@ -2,6 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from whitecrow.cli.detectors import card
 from whitecrow.cli.docstrings import parameter_texts, plain_text
 from whitecrow.core import parameters, registry
 from whitecrow.data import dataset_names, read_table, simulate_traffic
@@ -74,6 +75,61 @@ def test_every_detector_is_listed(run):
     listed = run("detectors", "list", "--json").document["detectors"]
     assert [item["name"] for item in listed] == registry.names()
     assert {item["class"] for item in listed} == set(registry.class_names())
+
+
+def test_every_detector_says_where_it_comes_from_and_what_it_takes(run):
+    for about in run("detectors", "list", "--json").document["detectors"]:
+        assert about["summary"]
+        assert 1900 < about["year"] < 2100
+        assert len(about["paper"]) > len("A, 2000")
+        assert str(about["year"]) in about["paper"]
+        assert about["regime"] in {"contaminated", "clean", "labelled"}
+        assert about["labels"] in {"no", "uses", "needs"}
+        assert (about["labels"] == "needs") <= (about["regime"] == "labelled")
+        assert about["cost"] in {"low", "medium", "high"}
+
+
+def test_the_list_is_a_table_of_papers_regimes_labels_and_costs(run):
+    head, _, *rows = (" ".join(line.split()) for line in run("detectors", "list").out.strip().splitlines())
+    assert head == "Name Paper Regime Labels Cost"
+    assert "isolation-forest Liu et al., ICDM 2008 contaminated no low" in rows
+
+
+def test_a_description_says_all_that_the_list_says(run):
+    listed = {item["name"]: item for item in run("detectors", "list", "--json").document["detectors"]}
+    described = run("detectors", "describe", "vae", "--json").document
+    assert {key: described[key] for key in listed["vae"]} == listed["vae"]
+    assert {"parameters", "schema"} <= described.keys()
+
+
+def test_a_description_reads_like_a_card(run):
+    text = " ".join(run("detectors", "describe", "lof").out.split())
+    assert "lof (LOF): Compare the density around a row" in text
+    assert "Paper Breunig et al., SIGMOD 2000" in text
+    assert "table data, training rows of which some may be anomalous" in text
+    assert "Labels not used" in text
+    assert "Cost low" in text
+    assert "contamination 0.05" in text
+    assert "Must be a number from 0 to 0.5." in text
+
+
+@pytest.mark.parametrize(
+    ("uses", "needs", "said"), [(False, False, "no"), (True, False, "uses"), (True, True, "needs")]
+)
+def test_a_card_says_whether_labels_are_needed(monkeypatch, uses, needs, said):
+    class Odd(registry.load("lof")):
+        """Find odd ``rows``.
+
+        More of it.
+        """
+
+        uses_labels, needs_labels, paper, year = uses, needs, "Nobody et al.", 1999
+
+    monkeypatch.setattr(registry, "load", lambda name: Odd)
+    about = card("odd")
+    assert about["labels"] == said
+    assert about["paper"] == "Nobody et al., 1999"
+    assert about["summary"] == "Find odd rows."
 
 
 @pytest.mark.parametrize("name", registry.names())

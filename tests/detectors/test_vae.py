@@ -44,10 +44,10 @@ def negative_log_density(det: VAE, x: torch.Tensor, z: torch.Tensor, r: int) -> 
 
 
 def scores(det: VAE, rows: np.ndarray, **parameters) -> np.ndarray:
-    """Return the scores ``[R, N]`` under other parameters of scoring."""
+    """Return the scores ``[R, N]`` under other parameters of scoring, by default the reconstruction probability."""
     kept = det.get_params()
     try:
-        return det.set_params(**parameters)._score(det.encoder_.transform(rows))
+        return det.set_params(**{"score_type": "probability", **parameters})._score(det.encoder_.transform(rows))
     finally:
         det.set_params(**kept)
 

@@ -5,14 +5,24 @@ import time
 import numpy as np
 import polars as pl
 import pytest
-from guilty_columns import GROUP, Distance, SquaredDistance, anomalies, connections, fit, naming_rate, normal_rows
+from guilty_columns import (
+    GROUP,
+    Distance,
+    SquaredDistance,
+    anomalies,
+    connections,
+    fit,
+    fit_to_normal_rows,
+    naming_rate,
+    normal_rows,
+)
 
 from whitecrow.core import registry
 from whitecrow.core.errors import DataError, ParameterError
 from whitecrow.detectors import NotFittedError
 from whitecrow.explain import explain
 
-QUICK = {"autoencoder": {"epochs": 40}, "vae": {"epochs": 40}}
+QUICK = {name: {"epochs": 40} for name in ("autoencoder", "vae", "devnet", "classifier")}
 NAMES = registry.names("table")
 
 
@@ -23,8 +33,7 @@ def fitted():
 
     def make(name):
         if name not in made:
-            parameters = QUICK.get(name, {})
-            made[name] = fit(registry.load(name), normal_rows(1500, 1), regime="clean", **parameters)
+            made[name] = fit_to_normal_rows(name, 1500, **QUICK.get(name, {}))
         return made[name]
 
     return make

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from forgery import data_of, document_of, forge, header_of
+from forgery import data_of, document_of, every_ninth, forge, header_of
 from hypothesis import given
 from hypothesis import strategies as st
 from verdict import FUZZ, refuses
@@ -276,7 +276,8 @@ def test_child_indices_out_of_range_are_refused(rows, tmp_path, written):
 @pytest.mark.parametrize("name", registry.names())
 def test_buffers_of_another_dtype_or_shape_are_refused_or_score(name, rows, tmp_path, written):
     cls = registry.load(name)
-    cls(random_state=0, **({"epochs": 1} if hasattr(cls, "networks") else {})).fit(rows).save(tmp_path / "model")
+    brief = {"epochs": 1} if hasattr(cls, "networks") else {}
+    cls(random_state=0, **brief).fit(rows, every_ninth(rows)).save(tmp_path / "model")
     content = (tmp_path / "model").read_bytes()
     buffers = [name for name in document_of(content)["digests"] if name.startswith("networks.")]
     for buffer in buffers:
@@ -304,7 +305,8 @@ def test_buffers_of_another_dtype_or_shape_are_refused_or_score(name, rows, tmp_
 @pytest.mark.parametrize("name", registry.names())
 def test_absurd_numbers_in_buffers_are_refused_or_score(name, rows, tmp_path, written, peak_growth):
     cls = registry.load(name)
-    cls(random_state=0, **({"epochs": 1} if hasattr(cls, "networks") else {})).fit(rows).save(tmp_path / "model")
+    brief = {"epochs": 1} if hasattr(cls, "networks") else {}
+    cls(random_state=0, **brief).fit(rows, every_ninth(rows)).save(tmp_path / "model")
     content = (tmp_path / "model").read_bytes()
     for buffer, description in header_of(content).items():
         if not buffer.startswith("networks.") or description["dtype"] == "BOOL":

@@ -1,7 +1,6 @@
 """``whitecrow detectors``: which there are and what they take."""
 
-from importlib.metadata import entry_points
-from typing import Any, get_args
+from typing import Any
 
 from cyclopts import App, Parameter
 from rich.console import Group
@@ -9,11 +8,22 @@ from rich.text import Text
 
 from whitecrow.cli.console import Options
 from whitecrow.cli.docstrings import parameter_texts, summary
-from whitecrow.cli.figures import listing
+from whitecrow.cli.figures import facts, listing
 from whitecrow.core import parameters, registry
-from whitecrow.core.spec import Kind
 
-__all__ = ["app"]
+__all__ = ["app", "card"]
+
+_TRAINING_ROWS = {
+    "contaminated": "training rows of which some may be anomalous",
+    "clean": "training rows that are all normal",
+    "labelled": "training rows with labels",
+}
+_LABELS = {"no": "not used", "uses": "used where there are any", "needs": "needed"}
+_COST = {
+    "low": "low (a fit takes up to 3 times as long as the plain autoencoder's)",
+    "medium": "medium (a fit takes 3 to 10 times as long as the plain autoencoder's)",
+    "high": "high (a fit takes more than 10 times as long as the plain autoencoder's)",
+}
 
 app = App(name="detectors", help="List and describe detectors.", default_parameter=Parameter(negative=()))
 
@@ -23,19 +33,18 @@ def list_detectors(
     *,
     options: Options = Options(),  # noqa: B008 - frozen
 ) -> None:
-    """List the detectors by name."""
+    """List the detectors by name.
+
+    Regime is the default of that parameter: what the training rows are taken for. Labels says whether the method
+    learns from known anomalies. Cost is that of a fit against the plain autoencoder's: low up to 3 times, medium up to
+    10 times, high more.
+    """
     with options.console() as console:
-        entries = {entry.name: entry for entry in entry_points(group=registry.GROUP)}
-        kinds: dict[str, list[str]] = {}
-        for kind in get_args(Kind):
-            for name in registry.names(kind):
-                kinds.setdefault(name, []).append(kind)
-        classes = {name: entry.attr for name, entry in sorted(entries.items())}
-        rows = [(name, classes[name], ", ".join(kinds[name])) for name in classes]
-        document = {"detectors": [{"name": n, "class": c, "kinds": kinds[n]} for n, c, _ in rows]}
+        cards = [card(name) for name in registry.names()]
+        rows = [(c["name"], c["paper"], c["regime"], c["labels"], c["cost"]) for c in cards]
         console.result(
-            document,
-            listing(["Name", "Class", "For"], rows),
+            {"detectors": cards},
+            listing(["Name", "Paper", "Regime", "Labels", "Cost"], rows),
             Text("More on one: whitecrow detectors describe NAME", "dim"),
         )
 
@@ -47,7 +56,7 @@ def describe(
     *,
     options: Options = Options(),  # noqa: B008 - frozen
 ) -> None:
-    """Describe a detector and its parameters.
+    """Describe a detector, where it comes from, and its parameters.
 
     Parameters
     ----------
@@ -79,18 +88,47 @@ def describe(
             )
             for d in described
         ]
-        document = {
-            "name": name, "class": cls.__name__, "kinds": list(cls.kinds), "summary": summary(cls),
-            "parameters": described, "schema": schema,
-        }  # fmt: skip
+        about = card(name)
         console.result(
-            document,
+            {**about, "parameters": described, "schema": schema},
             Group(
-                Text.assemble((name, "bold"), f" ({cls.__name__}): {summary(cls)}"),
+                Text.assemble((name, "bold"), f" ({cls.__name__}): {about['summary']}"),
+                facts(
+                    {
+                        "Paper": about["paper"],
+                        "For": f"{' and '.join(cls.kinds)} data, {_TRAINING_ROWS[about['regime']]}",
+                        "Labels": _LABELS[about["labels"]],
+                        "Cost": _COST[about["cost"]],
+                    }
+                ),
                 listing(["Parameter", "Default", "Meaning"], rows),
                 Text(f"Set one with: whitecrow fit FILE --detector {name} --set NAME=VALUE", "dim"),
             ),
         )
+
+
+def card(name: str) -> dict[str, Any]:
+    """Return what a listing says of a detector.
+
+    Returns
+    -------
+    dict
+        ``name``, ``class``, ``kinds``, ``summary``, ``paper`` (with its year), ``year``, ``regime`` (the default),
+        ``labels`` ("no", "uses" or "needs") and ``cost``.
+    """
+    cls = registry.load(name)
+    year = str(cls.year or "")
+    return {
+        "name": name,
+        "class": cls.__name__,
+        "kinds": list(cls.kinds),
+        "summary": summary(cls),
+        "paper": cls.paper if year in cls.paper else f"{cls.paper}, {year}".lstrip(", "),
+        "year": cls.year,
+        "regime": parameters.fields(cls)["regime"].default,
+        "labels": "needs" if cls.needs_labels else "uses" if cls.uses_labels else "no",
+        "cost": cls.cost,
+    }
 
 
 def _as_set(value: object) -> str:

@@ -90,6 +90,10 @@ def fit(
         model: Detector = cls(**chosen, regime=regime, random_state=seed, verbose=False)
         for field in parameters.fields(cls).values():
             parameters.check(cls.__name__, field.name, getattr(model, field.name), field.annotation)
+        if cls.needs_labels and regime != "labelled":
+            raise ParameterError(
+                f"--regime {regime}: {detector} learns from known anomalies. Use --regime labelled --label COLUMN."
+            )
         if regime == "labelled" and label is None:
             raise ParameterError("--regime labelled needs the column with the labels: --label COLUMN.")
         if normal is not None and label is None:

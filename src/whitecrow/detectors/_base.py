@@ -2,8 +2,11 @@
 
 import inspect
 import time
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
+from functools import partial
 from importlib.metadata import version
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, dataclass_transform
 
@@ -32,6 +35,7 @@ __all__ = ["Detector", "NotFittedError"]
 
 _KEPT_SCORES = 100_000
 _KEPT_ROWS = 500
+_ENOUGH_TO_CALIBRATE = 100
 
 
 class NotFittedError(WhitecrowError, sklearn.exceptions.NotFittedError):
@@ -48,7 +52,10 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
 
     A method without gradients writes two hooks, :meth:`learn` and :meth:`score_batch`. A method that is trained by
     gradients derives from :class:`~whitecrow.detectors.DeepDetector`. Hyperparameters are annotated fields of the
-    class body; the constructor, its checks, the command line and the forms derive from them.
+    class body; the constructor, its checks, the command line and the forms derive from them. Class attributes say
+    where the method comes from (``paper``, ``year``), whether it learns from labels (``uses_labels``) and cannot do
+    without known anomalies (``needs_labels``), and what a fit costs against the plain autoencoder's (``cost``: low up
+    to 3 times, medium up to 10 times, high more).
 
     Parameters
     ----------
@@ -58,7 +65,8 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         *clean*: all are normal; the threshold flags at most the share ``contamination`` of new normal rows, measured
         on rows held out of training.
         *labelled*: ``y`` says 1 anomaly, 0 normal, -1 unlabelled; rows labelled 1 are kept out of training, unless
-        the method learns from them, and the threshold is set as in *clean*.
+        the method learns from them, and the threshold is set as in *clean*, on rows labelled 0, or unlabelled ones
+        where there are fewer than 100 of these.
     contamination : float from 0 to 0.5, default=0.05
         Share that the threshold flags. At 0 nothing that was seen is flagged.
     calibration : float from 0 to 1 (excluded), default=0.1
@@ -84,7 +92,8 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
     calibration_scores_ : ndarray [n_calibration]
         Sorted scores of the held-out rows.
     fit_scores_ : ndarray [at most 100,000]
-        Sorted scores of the rows given to ``fit`` (evenly spaced order statistics beyond that number).
+        Sorted scores of the rows given to ``fit``, known anomalies left out (evenly spaced order statistics beyond
+        that number).
     reference_ : ndarray [at most 500, D]
         Encoded training rows that were not flagged, for explanations by neighbours. They are saved with the model.
     encoder_ : TableEncoder
@@ -105,6 +114,10 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
 
     kinds: ClassVar[tuple[Kind, ...]] = ("table",)
     uses_labels: ClassVar[bool] = False
+    needs_labels: ClassVar[bool] = False
+    paper: ClassVar[str] = ""
+    year: ClassVar[int] = 0
+    cost: ClassVar[Literal["low", "medium", "high"]] = "low"
     chunk_rows: ClassVar[int] = 1024
 
     regime: Literal["contaminated", "clean", "labelled"] = "contaminated"
@@ -184,6 +197,7 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
             rows, rows=fitting
         )
         encoded = self.encoder_.transform(rows)
+        normal = labels != 1  # or not known to be anomalous: what thresholds and explanations compare with
         self.spec_ = InputSpec("table", (encoded.shape[1],))
         self.replica_seeds_ = seeds
         device = self._device()
@@ -191,9 +205,9 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
             torch.from_numpy(encoded[fitting]).to(device), torch.from_numpy(labels[fitting]).to(device), seeds
         )
         self.calibration_scores_ = np.sort(self._score(encoded[held_out]).mean(0))
-        self._set_fit_scores(encoded)
+        self._set_fit_scores(encoded if normal.all() else encoded[normal])
         self._default_threshold()
-        self._keep_reference(encoded[fitting])
+        self._keep_reference(encoded[fitting[normal[fitting]]])
         self.summary_ = {
             "rows": len(rows),
             "rows_trained_on": len(fitting),
@@ -214,6 +228,12 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
     def _check_parameters(self) -> None:
         for field in parameters.fields(type(self)).values():
             parameters.check(type(self).__name__, field.name, getattr(self, field.name), field.annotation)
+        if self.needs_labels and self.regime != "labelled":
+            raise ParameterError(
+                f"{type(self).__name__}(regime={self.regime!r}): this detector learns from known anomalies, so its "
+                "regime is 'labelled', with labels of 1 (anomaly), 0 (normal) and -1 (unlabelled) given to fit(X, y). "
+                "Without known anomalies take another detector."
+            )
 
     def _resolve_seeds(self) -> tuple[int, ...]:
         state = self.random_state
@@ -257,27 +277,47 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
                 "and -1 (unlabelled), or choose another regime."
             )
         labels = np.asarray(y)
-        if labels.shape != (n,) or not np.isin(labels, (-1, 0, 1)).all():
+        if labels.dtype == object and all(isinstance(label, Real) for label in labels.ravel()):
+            labels = labels.astype(np.float64)  # a column taken out of a mixed table
+        if labels.shape != (n,):
             raise DataError(
-                f"y has shape {labels.shape} and values such as {np.unique(labels)[:5].tolist()}; accepted is one of "
-                f"1 (anomaly), 0 (normal) and -1 (unlabelled) for each of the {n} rows."
+                f"y has shape {labels.shape}; accepted is one label for each of the {n} rows, shape ({n},): 1 "
+                "(anomaly), 0 (normal) or -1 (unlabelled)."
             )
-        if not self.uses_labels and (labels == 1).all():
-            raise DataError("y labels every row as an anomaly; at least 2 other rows are needed to learn from.")
-        return labels.astype(np.int64)
+        if labels.dtype.kind not in "biuf" or not np.isin(labels, (-1, 0, 1)).all():
+            found = ", ".join(list(dict.fromkeys(map(repr, labels.tolist())))[:5])
+            raise DataError(
+                f"y has values such as {found}; each row's label must be a number, one of 1 (anomaly), 0 (normal) and "
+                "-1 (unlabelled)."
+            )
+        labels = labels.astype(np.int64)
+        if self.needs_labels and not (labels == 1).any():
+            raise DataError(
+                f"y labels none of the {n} rows 1, and {type(self).__name__} learns from known anomalies. Label at "
+                "least one row 1 (anomaly; 0 is normal, -1 unlabelled), or take a detector that does without."
+            )
+        n_others = int((labels != 1).sum())
+        if n_others < 2:
+            raise DataError(
+                f"y labels {n - n_others} of the {n} rows as anomalies; at least 2 other rows are needed to learn from."
+            )
+        return labels
 
     def _split(self, labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the rows to train on and the rows to calibrate on, both in their order."""
-        known = labels == 1
-        candidates = np.flatnonzero(~known)
-        # Rows known to be normal calibrate; without labels, any row may.
-        normal = np.flatnonzero(labels == 0) if (labels == 0).any() else candidates
-        n_held_out = min(int(np.ceil(self.calibration * len(candidates))), len(normal))
-        if len(candidates) - n_held_out < 2:
-            n_held_out = 0
+        candidates = np.flatnonzero(labels != 1)
         # The same rows for every seed, so that a replica is what a solo fit with its seed gives.
         rng = np.random.default_rng(derive_seed("calibration"))
-        held_out = np.sort(rng.permutation(normal)[:n_held_out])
+        normal, unlabelled = (rng.permutation(np.flatnonzero(labels == value)) for value in (0, -1))
+        n_held_out = int(np.ceil(self.calibration * len(candidates)))
+        # Rows known to be normal calibrate; unlabelled ones, which may hide anomalies, only where those are few. A
+        # method that learns from labels keeps half of them.
+        n_known = len(normal) // 2 if self.uses_labels and len(unlabelled) else len(normal)
+        if n_known:
+            n_held_out = min(n_held_out, max(n_known, _ENOUGH_TO_CALIBRATE))
+        if len(candidates) - n_held_out < 2:
+            n_held_out = 0
+        held_out = np.sort(np.concatenate([normal[:n_known], unlabelled])[:n_held_out])
         pool = np.arange(len(labels)) if self.uses_labels else candidates
         return np.setdiff1d(pool, held_out), held_out
 
@@ -339,23 +379,37 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
     # ---- scores ---------------------------------------------------------------------------------------------------
 
     def _score(self, encoded: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the scores ``[R, N]``, in chunks of one fixed size so that no row sees how many others there are."""
+        """Return the scores ``[R, N]`` of encoded rows."""
+
+        def fill(block: NDArray[np.float32]) -> Iterator[int]:
+            for start in range(0, len(encoded), len(block)):
+                rows = encoded[start : start + len(block)]
+                block[: len(rows)] = rows
+                yield len(rows)
+
+        return self._score_blocks(len(encoded), fill)
+
+    def _score_blocks(self, n: int, fill: Callable[[NDArray[np.float32]], Iterator[int]]) -> NDArray[np.float64]:
+        """Return the scores ``[R, n]`` of the rows with which ``fill`` fills a block, some at a time.
+
+        The block has one size, so that no row sees how many others there are.
+        """
         replicas, size = self.replicas_, self.chunk_rows
-        out = np.empty((replicas.n, len(encoded)))
+        out = np.empty((replicas.n, n))
         device = next(iter(replicas.stacked.values())).device
         replicas.train(False)
+        scored = 0
         with torch.inference_mode(), threads_for(size * replicas.n):
-            padded = torch.zeros(size, *encoded.shape[1:], device=device)
-            for start in range(0, len(encoded), size):
-                chunk = torch.from_numpy(encoded[start : start + size])
-                padded[: len(chunk)] = chunk
+            block = torch.zeros(size, *self.spec_.shape)
+            for filled in fill(block.numpy()):
                 replicas.seek_noise(0)
-                scores = replicas.scores(self.score_batch, padded)[:, : len(chunk)]
-                out[:, start : start + len(chunk)] = scores.cpu().numpy()
+                scores = replicas.scores(self.score_batch, block.to(device))[:, :filled]
+                out[:, scored : scored + filled] = scores.cpu().numpy()
+                scored += filled
         if not np.isfinite(out).all():
             raise TrainingError(
                 f"{type(self).__name__}: {int((~np.isfinite(out)).sum())} of {out.size} scores are not finite. "
-                "Fit again with scaled input (scaling='standard', clip=10)."
+                f"Fit again with scaled input (scaling='standard', clip=10){' or a lower lr' * hasattr(self, 'lr')}."
             )
         return out
 
@@ -381,7 +435,9 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         DataError
             If the columns differ from those seen in ``fit``, or hold values that cannot be used.
         """
-        scores = self._score(self._encode(X))
+        self._check_fitted()
+        rows = self._accept(X, fitting=False)
+        scores = self._score_blocks(len(rows), partial(self.encoder_.fill, rows))
         return (scores.mean(0), scores.std(0)) if return_std else scores.mean(0)
 
     def is_anomaly(self, X: Any) -> NDArray[np.bool_]:
@@ -443,7 +499,11 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         held_out = self.regime != "contaminated" and len(self.calibration_scores_)
         scores = self.calibration_scores_ if held_out else self.fit_scores_
         self.threshold_ = float(rule.fit(scores))
-        self.threshold_source_ = f"{rule.source}; {'held-out normal' if held_out else 'training'} rows"
+        self.threshold_source_ = f"{rule.source}; {self._held_out_rows if held_out else 'training rows'}"
+
+    @property
+    def _held_out_rows(self) -> str:
+        return "held-out normal rows" if self.regime == "clean" else "held-out rows without known anomalies"
 
     def set_threshold(self, rule: "float | Threshold", X: Any | None = None, y: ArrayLike | None = None) -> Self:
         """Set another threshold without fitting again.
@@ -474,7 +534,7 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         if X is not None:
             scores, basis = self.anomaly_score(X), "rows given to set_threshold"
         elif self.regime != "contaminated" and len(self.calibration_scores_):
-            scores, basis = self.calibration_scores_, "held-out normal rows"
+            scores, basis = self.calibration_scores_, self._held_out_rows
         else:
             scores, basis = self.fit_scores_, "training rows"
         self.threshold_ = float(rule.fit(scores, None if y is None else np.asarray(y)))

@@ -68,6 +68,7 @@ class DeepDetector(Detector):
     """
 
     execution: ClassVar[Execution] = "vmap"
+    most_epochs: ClassVar[int] = 200  # where ``epochs`` is None
 
     clip: Positive | None = 10.0
     n_replicas: Count = 1
@@ -150,7 +151,9 @@ class DeepDetector(Detector):
         n_training = n - n_validation
         batch_size = min(int(self.batch_size), max(8, n_training // 10))
         steps = -(-n_training // batch_size)
-        epochs = int(self.epochs) if self.epochs is not None else min(max(round(_AIMED_STEPS / steps), 8), 200)
+        epochs = (
+            int(self.epochs) if self.epochs is not None else min(max(round(_AIMED_STEPS / steps), 8), self.most_epochs)
+        )
         return Settings(
             epochs=epochs,
             batch_size=batch_size,

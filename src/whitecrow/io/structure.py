@@ -70,20 +70,28 @@ def blueprint(detector: "Detector", spec: InputSpec, layout: Layout, n: int) -> 
         If names, dtypes or shapes differ from those that the detector would build.
     """
     if not hasattr(detector, "networks"):
-        return _of_buffers(layout, n)
+        if n != 1:
+            damaged(f"It holds {n} replicas of a detector that has only one")
+        return _of_buffers(layout)
+    # Members whose buffers are learnt, so that only the fit knows which there are; check_buffers looks at them.
+    learnt: dict[str, Layout] = {member: {} for member in getattr(detector, "learnt", ())}
+    declared: Layout = {}
+    for name, place in layout.items():
+        member, _, rest = name.partition(".")
+        learnt.get(member, declared)[rest if member in learnt else name] = place
     try:
-        with torch.device("meta"), _Budget(2000 + 64 * len(layout)):
+        with torch.device("meta"), _Budget(2000 + 64 * len(declared)):
             net = detector.networks(spec)  # pyright: ignore[reportAttributeAccessIssue]
     except ModelFileError:
         raise
     except FAULTS as error:
         damaged(f"Its parameters describe no networks ({type(error).__name__}: {quoted(str(error), 300)})")
     expected = {name: (DTYPE_NAMES.get(t.dtype), (n, *t.shape)) for name, t in net.tensors(persistent=True)}
-    if absent := sorted(expected.keys() - layout.keys()):
+    if absent := sorted(expected.keys() - declared.keys()):
         damaged(f"It lacks tensors of the networks: {quoted(absent)}")
-    if unknown := sorted(layout.keys() - expected.keys()):
+    if unknown := sorted(declared.keys() - expected.keys()):
         damaged(f"It holds tensors that the networks do not have: {quoted(unknown)}")
-    for name, (dtype, shape) in layout.items():
+    for name, (dtype, shape) in declared.items():
         if expected[name] != (dtype, shape):
             damaged(
                 f"The tensor {quoted(name)} is {dtype} of shape {quoted(shape)}; the parameters ask for "
@@ -92,13 +100,13 @@ def blueprint(detector: "Detector", spec: InputSpec, layout: Layout, n: int) -> 
     derived = _derived(net)
     if n * sum(t.numel() * t.element_size() for t in derived.values()) > _MAX_DERIVED:
         damaged(f"The noise of its {n} replicas takes more than {_MAX_DERIVED:,} bytes")
+    for member, buffers in learnt.items():
+        net.add_module(member, _of_buffers(buffers))
     return net
 
 
-def _of_buffers(layout: Layout, n: int) -> Networks:
-    """Return the structure of a detector without gradients: buffers, whatever they are."""
-    if n != 1:
-        damaged(f"It holds {n} replicas of a detector that has only one")
+def _of_buffers(layout: Layout) -> Networks:
+    """Return the structure of what is learnt without gradients: buffers, whatever they are."""
     reserved = Networks()
     for name in layout:
         if not name.isidentifier() or hasattr(reserved, name):
@@ -137,6 +145,8 @@ def assemble(
         stacked[name] = torch.zeros((n, *pool.shape), dtype=pool.dtype)
     # Which ways of running are right is the class's to know, not the file's.
     execution: Execution = getattr(detector, "execution", "vmap")
+    if getattr(detector, "learnt", ()):
+        execution = "loop"  # what was learnt differs in size from replica to replica
     replicas = Replicas(net, stacked, execution)
     replicas.train(False)
     _check(detector, replicas)

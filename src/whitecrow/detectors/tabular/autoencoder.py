@@ -54,6 +54,9 @@ class AutoEncoder(DeepDetector):
     """
 
     execution: ClassVar[Execution] = "direct"
+    paper: ClassVar[str] = "Hawkins et al., DaWaK 2002"
+    year: ClassVar[int] = 2002
+    cost: ClassVar[Literal["low", "medium", "high"]] = "low"
 
     hidden_dims: tuple[Count, ...] | None = None
     latent_dim: Count | None = None

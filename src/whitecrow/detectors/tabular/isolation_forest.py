@@ -1,6 +1,6 @@
 """Isolation forest: Liu, Ting and Zhou, "Isolation Forest", ICDM 2008."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -45,6 +45,10 @@ class IsolationForest(Detector):
     ----------
     .. [1] F. T. Liu, K. M. Ting, Z.-H. Zhou, "Isolation Forest", ICDM 2008. doi:10.1109/ICDM.2008.17
     """
+
+    paper: ClassVar[str] = "Liu et al., ICDM 2008"
+    year: ClassVar[int] = 2008
+    cost: ClassVar[Literal["low", "medium", "high"]] = "low"
 
     # One row costs a chunk; twice as many rows score 7 % faster each.
     chunk_rows: ClassVar[int] = 512

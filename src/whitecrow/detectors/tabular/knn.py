@@ -53,6 +53,10 @@ class KNN(Detector):
     .. [2] F. Angiulli, C. Pizzuti, "Fast Outlier Detection in High Dimensional Spaces", PKDD 2002.
     """
 
+    paper: ClassVar[str] = "Ramaswamy et al., SIGMOD 2000"
+    year: ClassVar[int] = 2000
+    cost: ClassVar[Literal["low", "medium", "high"]] = "low"
+
     # Distances of a chunk to a block of training rows fit into the caches.
     chunk_rows: ClassVar[int] = 256
 

@@ -1,6 +1,6 @@
 """Local outlier factor: Breunig, Kriegel, Ng and Sander, "LOF", SIGMOD 2000."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -68,6 +68,10 @@ class LOF(Detector):
     .. [1] M. M. Breunig, H.-P. Kriegel, R. T. Ng, J. Sander, "LOF: Identifying Density-Based Local Outliers", SIGMOD
        2000. doi:10.1145/342009.335388
     """
+
+    paper: ClassVar[str] = "Breunig et al., SIGMOD 2000"
+    year: ClassVar[int] = 2000
+    cost: ClassVar[Literal["low", "medium", "high"]] = "low"
 
     # Distances of a chunk to a block of training rows fit into the caches.
     chunk_rows: ClassVar[int] = 256

@@ -1,6 +1,6 @@
 """One-class SVM: Schölkopf et al., "Estimating the Support of a High-Dimensional Distribution", 2001."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -53,6 +53,10 @@ class OneClassSVM(Detector):
     .. [1] B. Schölkopf, J. Platt, J. Shawe-Taylor, A. Smola, R. Williamson, "Estimating the Support of a
        High-Dimensional Distribution", Neural Computation 13(7), 2001.
     """
+
+    paper: ClassVar[str] = "Schölkopf et al., Neural Computation 2001"
+    year: ClassVar[int] = 2001
+    cost: ClassVar[Literal["low", "medium", "high"]] = "low"
 
     nu: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.1
     gamma: Positive | Literal["scale", "auto"] = "scale"

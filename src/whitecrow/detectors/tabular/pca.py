@@ -1,7 +1,7 @@
 """Principal components: Shyu et al., "A Novel Anomaly Detection Scheme Based on Principal Components", 2003."""
 
 from numbers import Integral
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -58,6 +58,10 @@ class PCA(Detector):
     .. [2] M. E. Tipping, C. M. Bishop, "Probabilistic Principal Component Analysis", Journal of the Royal
        Statistical Society B 61(3), 1999.
     """
+
+    paper: ClassVar[str] = "Shyu et al., ICDM workshop 2003"
+    year: ClassVar[int] = 2003
+    cost: ClassVar[Literal["low", "medium", "high"]] = "low"
 
     n_components: Count | Annotated[float, Range(0, 1, low_open=True)] | None = None
     score_type: Literal["reconstruction", "mahalanobis", "combined"] = "reconstruction"

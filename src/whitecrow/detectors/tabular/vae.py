@@ -23,8 +23,8 @@ _LARGEST_LOG_VARIANCE = 10.0  # of the code: rows far from the training data mus
 class VAE(DeepDetector):
     r"""Describe each row by a distribution over a narrow code; score by how improbable the rebuilt row makes it.
 
-    .. math:: s(x) = -\frac{1}{L} \sum_{l=1}^{L} \log p(x \mid z_l) - \frac{D}{2} \log 2 \pi v_0, \qquad
-        z_l \sim q(z \mid x) = N(\mu(x), \operatorname{diag} \sigma^2(x))
+    .. math:: s(x) = -\frac{1}{L} \sum_{l=1}^{L} \log p(x \mid z_l) - \frac{D}{2} \log 2 \pi v_0
+        + KL(q(z \mid x) \,\Vert\, N(0, I)), \qquad z_l \sim q(z \mid x) = N(\mu(x), \operatorname{diag} \sigma^2(x))
 
     with :math:`p(x \mid z) = N(m(z), \operatorname{diag} v(z))`, whose variances :math:`v \ge v_0` are learnt, and
     trained on :math:`\operatorname{mean}_i [-\log p(x_i \mid z_i) + \beta\, KL(q(z \mid x_i) \,\Vert\, N(0, I))]`.
@@ -45,9 +45,10 @@ class VAE(DeepDetector):
         the code is in use before it has a price.
     variance_floor : float, default=0.01
         :math:`v_0`, in squared units of the scaled features. Without it a constant feature drowns the others.
-    score_type : {"probability", "elbo", "mean"}, default="probability"
-        The negative reconstruction probability above; the same plus the divergence from the prior, which also finds
-        unusual codes; or the negative log-density at the mean code, :math:`-\log p(x \mid \mu(x))`.
+    score_type : {"elbo", "probability", "mean"}, default="elbo"
+        The score above, the negative evidence lower bound; without the divergence from the prior, which finds unusual
+        codes: the negative reconstruction probability of [2]_; or the negative log-density at the mean code,
+        :math:`-\log p(x \mid \mu(x))`.
     n_samples : int from 1 to 1000, default=20
         L, samples of the code per row. The draws are part of the model, so a row always gets the same score.
 
@@ -59,8 +60,8 @@ class VAE(DeepDetector):
 
     Notes
     -----
-    The constant is left out of the score, so that it is the sum of non-negative parts by feature. The score averages
-    log-densities, as Algorithm 4 of [2]_ does.
+    The constant is left out of the score, so that it is a sum of non-negative parts. It averages log-densities, as
+    Algorithm 4 of [2]_ does.
 
     References
     ----------
@@ -70,6 +71,9 @@ class VAE(DeepDetector):
     """
 
     execution: ClassVar[Execution] = "direct"
+    paper: ClassVar[str] = "Kingma and Welling, ICLR 2014"
+    year: ClassVar[int] = 2014
+    cost: ClassVar[Literal["low", "medium", "high"]] = "low"
     chunk_rows: ClassVar[int] = 256  # each row is decoded n_samples times
 
     hidden_dims: tuple[Count, ...] | None = None
@@ -78,7 +82,7 @@ class VAE(DeepDetector):
     beta: NonNegative = 1.0
     warm_up: Natural = 5
     variance_floor: Positive = 1e-2
-    score_type: Literal["probability", "elbo", "mean"] = "probability"
+    score_type: Literal["elbo", "probability", "mean"] = "elbo"
     n_samples: Annotated[int, Range(1, 1000)] = 20
 
     @property
@@ -117,7 +121,7 @@ class VAE(DeepDetector):
         return batch.mean(surprise + net.beta * self._divergence(mu, log_variance))
 
     def feature_scores(self, net: Networks, x: Tensor) -> Tensor:
-        """Return the parts of the score by feature; the divergence of ``score_type="elbo"`` belongs to none."""
+        """Return the parts of the score by feature; the divergence of the elbo belongs to none."""
         mu, log_variance = self._code(net, x)
         if self.score_type == "mean":
             return self._surprise(net, x, mu)
