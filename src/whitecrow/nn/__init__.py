@@ -4,7 +4,9 @@ A tensor of one replica has its usual shape; stacked, it has a leading replica a
 ``[B, D]`` and on ``[R, B, D]``; randomness is drawn from :class:`Noise`, whose key is part of the replica.
 """
 
+from whitecrow.nn.bank import Bank, bank
 from whitecrow.nn.losses import squared_error
+from whitecrow.nn.mixture import Mixture, ResidualMeasure, estimate_mixture, mixture_energy, residual_features
 from whitecrow.nn.networks import Networks
 from whitecrow.nn.noise import Dropout, Noise, derive_seed, seeded
 from whitecrow.nn.perceptron import (
@@ -21,16 +23,23 @@ from whitecrow.nn.spectral_norm import SpectralNorm
 __all__ = [
     "MLP",
     "Activation",
+    "Bank",
     "Dropout",
     "Initialisation",
+    "Mixture",
     "Networks",
     "Noise",
+    "ResidualMeasure",
     "SpectralNorm",
+    "bank",
     "derive_seed",
+    "estimate_mixture",
     "hidden_width",
     "mean_error_gradient",
+    "mixture_energy",
     "mlp",
     "reconstruction_error",
+    "residual_features",
     "seeded",
     "squared_error",
 ]
