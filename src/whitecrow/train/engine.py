@@ -400,6 +400,7 @@ class _Run:
         """Return the mean loss of each replica on its validation rows (on those kept, if some are trimmed), ``[R]``."""
         n, rows = self.replicas.n, self.validation_rows
         self.replicas.train(False)
+        self.replicas.draw_noise("validation")  # the same for every epoch, or a lucky draw would choose it
         self.replicas.seek_noise(0)
         total, count = torch.zeros(2, n, device=self.X.device)
         for chunk in rows.split(_VALIDATION_CHUNK, dim=1):
