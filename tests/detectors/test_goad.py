@@ -20,8 +20,9 @@ def ring(n: int, seed: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def fitted() -> GOAD:
+    small = {"n_transformations": 8, "transformation_dim": 4, "n_layers": 2}
     every_row = {"calibration": 0.0, "validation": 0.0}
-    return GOAD(random_state=0, n_transformations=8, shift=2.0, epochs=40, **every_row).fit(ring(600, 0))
+    return GOAD(random_state=0, shift=2.0, epochs=40, **small, **every_row).fit(ring(600, 0))
 
 
 def transformed(det: GOAD, rows: np.ndarray) -> list[np.ndarray]:

@@ -36,13 +36,14 @@ class GOAD(DeepDetector):
     ----------
     n_transformations : int of at least 2, default=64
         M. A batch takes memory in proportion to its square.
-    transformation_dim : int or None, default=None
-        Width r of a transformed row. None takes D, at most 32.
-    shift : float, default=1
-        Standard deviation of the entries of :math:`b_m`.
+    transformation_dim : int, default=64
+        Width r of a transformed row; it may exceed D.
+    shift : float, default=0.3
+        Standard deviation of the entries of :math:`b_m`. Larger values draw the score towards the distance from the
+        mean of the training rows.
     hidden_dim : int, default=32
         Width of the layers of :math:`f`, and of its output.
-    n_layers : int, default=2
+    n_layers : int, default=5
         Layers of :math:`f`, which all maps share.
     margin : float, default=1
         s.
@@ -54,9 +55,9 @@ class GOAD(DeepDetector):
     The squared norm of :math:`f(t)` cancels in P, so that the score needs one product with the centres and is computed
     from logarithms: it does not saturate, and the paper's constant added to the probabilities is not needed.
 
-    The authors' code has no :math:`b_m`. On standardised data the maps' centres then nearly coincide, and the score
-    says little; :math:`W_m` is drawn from :math:`N(0, 1 / D)`, so that its part and that of :math:`b_m` are alike in
-    size. In training the centres are the means of the batch, afterwards those of all training rows.
+    The authors' code has no :math:`b_m`. On standardised data the centres of all maps then coincide if :math:`f` is
+    linear, and the score says little. :math:`W_m` is drawn from :math:`N(0, 1 / D)`, so that ``shift`` means the same
+    for any number of features. In training the centres are means of the batch, afterwards of all training rows.
 
     References
     ----------
@@ -70,18 +71,17 @@ class GOAD(DeepDetector):
     year: ClassVar[int] = 2020
     cost: ClassVar[Literal["low", "medium", "high"]] = "medium"
 
-    epochs: Count | None = 10
+    epochs: Count | None = 25
     n_transformations: Annotated[int, Range(2)] = 64
-    transformation_dim: Count | None = None
-    shift: NonNegative = 1.0
+    transformation_dim: Count = 64
+    shift: NonNegative = 0.3
     hidden_dim: Count = 32
-    n_layers: Count = 2
+    n_layers: Count = 5
     margin: NonNegative = 1.0
     centre_weight: NonNegative = 0.1
 
     def networks(self, spec: InputSpec) -> Networks:
-        d, m = spec.n_features, self.n_transformations
-        r = self.transformation_dim if self.transformation_dim is not None else min(d, 32)
+        d, m, r = spec.n_features, self.n_transformations, self.transformation_dim
         return Networks(
             maps=torch.randn(m * r, d) / d**0.5,
             shifts=self.shift * torch.randn(m * r),
@@ -94,7 +94,8 @@ class GOAD(DeepDetector):
         f = self._features(net, batch.x)
         nearness = _nearness(f, batch.mean(f.movedim(-3, -1)))
         own = nearness.diagonal(dim1=-2, dim2=-1)
-        nearest = (nearness - torch.diag_embed(torch.full_like(own, torch.inf))).amax(-1)
+        same = torch.eye(self.n_transformations, dtype=torch.bool, device=f.device)
+        nearest = nearness.masked_fill(same, -torch.inf).amax(-1)
         triplet = torch.relu(nearest + self.margin - own).mean(-1)
         return batch.mean(self.centre_weight * triplet + self._head_losses(net, f))
 

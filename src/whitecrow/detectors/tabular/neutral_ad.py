@@ -62,7 +62,7 @@ class NeuTraLAD(DeepDetector):
     execution: ClassVar[Execution] = "direct"
     paper: ClassVar[str] = "Qiu et al., ICML 2021"
     year: ClassVar[int] = 2021
-    cost: ClassVar[Literal["low", "medium", "high"]] = "medium"
+    cost: ClassVar[Literal["low", "medium", "high"]] = "high"
 
     n_transformations: Annotated[int, Range(2)] = 11
     transformation: Literal["residual", "multiplicative"] = "residual"
