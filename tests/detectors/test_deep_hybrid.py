@@ -109,6 +109,15 @@ def test_fused_is_the_mean_of_the_two_ranks_and_goes_on_beyond_them():
     assert score("fused", far).max() > 1
 
 
+@pytest.mark.parametrize("name", SHALLOW)
+def test_rows_whose_codes_overflow_are_scored_as_anomalies(name):
+    train = plane(200)
+    det = DeepHybrid(shallow=name, random_state=0, epochs=2, clip=None).fit(train)
+    far = det.anomaly_score(np.array([[1.0], [-1.0]]) * [[1e10, 1e15, 1e20, 1e30, 3e37, 3e37]])
+    assert np.isfinite(far).all()
+    assert (far > np.median(det.anomaly_score(train))).all()
+
+
 @pytest.mark.parametrize(
     ("parameters", "says"),
     [

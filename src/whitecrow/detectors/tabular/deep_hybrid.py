@@ -29,6 +29,7 @@ __all__ = ["DeepHybrid"]
 _BLOCK_ROWS = 8192
 _N_RANKS = 257
 _MOST_RANKED = 5000
+_FARTHEST = 1e12
 _CONSTANT = 1e-6  # standard deviation below which a feature of the code says nothing
 
 
@@ -133,7 +134,9 @@ class DeepHybrid(DeepDetector):
         return torch.cat([z, torch.stack(beside, -1).float()], -1)
 
     def _code(self, net: Networks, x: Tensor) -> Tensor:
-        return (self._features(net, x) - net.mean) / net.deviation
+        code = (self._features(net, x) - net.mean) / net.deviation
+        # A row so far away that its code overflows is far away for the shallow detector too, which expects numbers.
+        return code.nan_to_num(nan=_FARTHEST).clamp(-_FARTHEST, _FARTHEST)
 
     # ---- the shallow detector ---------------------------------------------------------------------------------------
 
