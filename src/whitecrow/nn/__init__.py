@@ -18,6 +18,7 @@ from whitecrow.nn.perceptron import (
     mlp,
     reconstruction_error,
 )
+from whitecrow.nn.som import fit_map, map_coordinates
 from whitecrow.nn.spectral_norm import SpectralNorm
 
 __all__ = [
@@ -34,7 +35,9 @@ __all__ = [
     "bank",
     "derive_seed",
     "estimate_mixture",
+    "fit_map",
     "hidden_width",
+    "map_coordinates",
     "mean_error_gradient",
     "mixture_energy",
     "mlp",
