@@ -25,7 +25,8 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/peers.py --out docs/results/peers.md
 
 reproduce: $(VENV)/.installed
-	$(BIN)/python benchmarks/published.py --out docs/results/published.md
+	$(BIN)/python benchmarks/published.py
+	$(BIN)/python benchmarks/adbench.py --published $(PUBLISHED)
 
 clean:
 	rm -rf $(VENV) demo-output

@@ -87,7 +87,7 @@ class DAGMM(DeepDetector):
     execution: ClassVar[Execution] = "direct"
     paper: ClassVar[str] = "Zong et al., ICLR 2018"
     year: ClassVar[int] = 2018
-    cost: ClassVar[Literal["low", "medium", "high"]] = "high"
+    cost: ClassVar[Literal["low", "medium", "high"]] = "medium"
 
     hidden_dims: tuple[Count, ...] | None = None
     latent_dim: Count | None = None

@@ -73,7 +73,7 @@ class VAE(DeepDetector):
     execution: ClassVar[Execution] = "direct"
     paper: ClassVar[str] = "Kingma and Welling, ICLR 2014"
     year: ClassVar[int] = 2014
-    cost: ClassVar[Literal["low", "medium", "high"]] = "low"
+    cost: ClassVar[Literal["low", "medium", "high"]] = "medium"
     chunk_rows: ClassVar[int] = 256  # each row is decoded n_samples times
 
     hidden_dims: tuple[Count, ...] | None = None
