@@ -23,10 +23,12 @@ docs: $(VENV)/.installed
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/peers.py --out docs/results/peers.md
+	$(BIN)/python benchmarks/methods.py
 
+# PUBLISHED is a CSV file with the published AUROC: a row per data set, a column per method.
 reproduce: $(VENV)/.installed
 	$(BIN)/python benchmarks/published.py
-	$(BIN)/python benchmarks/adbench.py --published $(PUBLISHED)
+	$(BIN)/python benchmarks/adbench.py $(if $(PUBLISHED),--published $(PUBLISHED))
 
 clean:
 	rm -rf $(VENV) demo-output
