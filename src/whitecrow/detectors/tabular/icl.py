@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu, normalize, pad
+from torch.nn.functional import leaky_relu, normalize, pad, softplus
 
 from whitecrow.core.parameters import Count, Range
 from whitecrow.core.spec import InputSpec
@@ -84,7 +84,10 @@ class ICL(DeepDetector):
         a, b = self._parts(net, x)
         cosines = normalize(net.F(b), dim=-1) @ normalize(net.G(a), dim=-1).mT
         logits = cosines / self.temperature  # [B, m, m]
-        return (logits.logsumexp(-1) - logits.diagonal(dim1=-2, dim2=-1)).mean(-1)
+        margin = logits - logits.diagonal(dim1=-2, dim2=-1).unsqueeze(-1)
+        matched = torch.eye(margin.shape[-1], dtype=torch.bool, device=x.device)
+        # log(1 + sum of the others), which keeps its digits where the windows are matched well.
+        return softplus(margin.masked_fill(matched, -torch.inf).logsumexp(-1)).mean(-1)
 
     def _window(self, d: int) -> int:
         if self.window is not None:
