@@ -27,7 +27,7 @@ def structured(n: int = 400, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def fitted() -> VAE:
-    return VAE(random_state=0, n_replicas=2, epochs=120, lr=5e-3, regime="clean").fit(structured(800))
+    return VAE(random_state=0, n_replicas=2, epochs=120, lr=5e-3, validation=0.0, regime="clean").fit(structured(800))
 
 
 def parts(det: VAE, rows: np.ndarray, r: int) -> tuple[torch.Tensor, Normal]:

@@ -62,7 +62,8 @@ class AnoGAN(DeepDetector):
     -----
     Departures from the paper: fully connected networks instead of convolutions; the paper takes 500 steps from one
     random code, while a good start and the least value met need few, and make the score a function of the row alone;
-    codes stay within 3 standard deviations of their prior.
+    codes stay within 3 standard deviations of their prior; the search, not the score, sees absolute values rounded off
+    at 0, and spectral normalisation bounds the discriminator.
 
     References
     ----------
