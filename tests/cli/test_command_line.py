@@ -17,7 +17,7 @@ print("heavy:", heavy, "code:", code)
 @pytest.mark.parametrize(
     "words", [["--help"], ["fit", "--help"], ["data", "--help"], ["detectors", "--help"], ["--version"]]
 )
-def test_help_and_lists_import_nothing_heavy(words):
+def test_help_imports_nothing_heavy(words):
     said = subprocess.run(
         [sys.executable, "-c", IMPORTS.format(words=words)], capture_output=True, text=True, check=True
     ).stdout

@@ -84,9 +84,15 @@ def test_parts_sum_to_the_score_and_shares_to_one(fitted, name):
     np.testing.assert_allclose(explanation.shares.sum(axis=1), 1)
 
 
-@pytest.mark.parametrize("name", ["autoencoder", "pca", "vae"])
+@pytest.mark.parametrize("name", ["autoencoder", "pca", "mem-ae"])
 def test_reconstructions_are_explained_by_their_parts(fitted, name):
     assert fitted(name).explain(normal_rows(1, 2), method="auto").method == "parts"
+
+
+@pytest.mark.parametrize(("score_type", "method"), [("probability", "parts"), ("elbo", "occlusion")])
+def test_the_divergence_of_a_vae_belongs_to_no_column(score_type, method):
+    vae = fit(registry.load("vae"), normal_rows(300, 1), epochs=3, score_type=score_type)
+    assert vae.explain(normal_rows(1, 2), method="auto").method == method
 
 
 def test_parts_of_replicas_sum_to_their_mean_score():

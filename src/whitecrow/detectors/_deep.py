@@ -69,6 +69,7 @@ class DeepDetector(Detector):
 
     execution: ClassVar[Execution] = "vmap"
     most_epochs: ClassVar[int] = 200  # where ``epochs`` is None
+    learnt: ClassVar[tuple[str, ...]] = ()  # members of the networks that only the fit adds, of sizes it finds
 
     clip: Positive | None = 10.0
     n_replicas: Count = 1

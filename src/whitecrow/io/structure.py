@@ -159,15 +159,19 @@ def assemble(
 
 
 def _check(detector: "Detector", replicas: Replicas) -> None:
-    """Let the detector check its buffers and score one row, on the processor, where no fault is fatal."""
+    """Let the detector check its buffers and score two rows, on the processor, where no fault is fatal."""
+    rows = torch.zeros(2, *detector.spec_.shape)
+    rows[1] = 1
     try:
         for r in range(replicas.n):
             detector.check_buffers(replicas.replica(r))
         with torch.inference_mode():
-            shape = tuple(replicas.scores(detector.score_batch, torch.zeros(1, *detector.spec_.shape)).shape)
+            scores = replicas.scores(detector.score_batch, rows)
     except ModelFileError:
         raise
     except FAULTS as error:
-        damaged(f"Its tensors cannot score a row ({type(error).__name__}: {quoted(str(error), 300)})")
-    if shape != (replicas.n, 1):
-        damaged(f"Its tensors give scores of shape {quoted(shape)} for one row")
+        damaged(f"Its tensors cannot score rows ({type(error).__name__}: {quoted(str(error), 300)})")
+    if scores.shape != (replicas.n, 2):
+        damaged(f"Its tensors give scores of shape {quoted(tuple(scores.shape))} for two rows")
+    if not scores.isfinite().all():
+        damaged("Its tensors give scores that are not finite")

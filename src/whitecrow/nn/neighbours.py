@@ -142,7 +142,8 @@ def _among_candidates(x: Tensor, rows: Tensor, counts: Tensor, k: int, width: in
     place = torch.searchsorted(reached, rank.contiguous())
     farthest = distance.gather(1, place[:, -1:]).squeeze(1)
     rounding = 1 + (x.shape[1] + 8) * torch.finfo(torch.float64).eps
-    return candidates.gather(1, place), farthest.square() * rounding < bound
+    # Without other rows the bound is infinite, and the search ends even if a distance is no number.
+    return candidates.gather(1, place), (farthest.square() * rounding < bound) | bound.isinf()
 
 
 def _candidates(x: Tensor, rows: Tensor, width: int) -> tuple[Tensor, Tensor]:

@@ -26,7 +26,7 @@ class SpectralNorm(nn.Module):
         super().__init__()
         with torch.no_grad():
             u = normalize(torch.randn(weight.shape[0], dtype=weight.dtype, device=weight.device), dim=-1)
-            for _ in range(warm_up):
+            for _ in range(0 if weight.is_meta else warm_up):  # a structure without numbers has nothing to iterate
                 u = self._iterate(weight, u)[0]
         self.register_buffer("u", u)
         self.u: Tensor
