@@ -1,15 +1,11 @@
 """The gradient of a perceptron with respect to its input, written out layer by layer."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
-from whitecrow.nn.perceptron import _BACK, _values
+from whitecrow.nn.perceptron import _BACK, Layers, _values
 
-__all__ = ["Layers", "input_gradient"]
-
-Layers = tuple[Sequence[str], Sequence[Tensor], Sequence[Tensor | None], Sequence[Tensor | None]]
+__all__ = ["input_gradient"]
 
 
 def input_gradient(x: Tensor, layers: Layers) -> tuple[Tensor, Tensor]:
@@ -33,7 +29,7 @@ def input_gradient(x: Tensor, layers: Layers) -> tuple[Tensor, Tensor]:
         For each row, the gradient of the sum of its outputs.
     """
     activations, weights, _, masks = layers
-    values = _values(x, *layers)
+    values = _values(x, layers)
     g = torch.ones_like(values[-1])
     for activation, weight, mask, h in zip(
         reversed(activations), reversed(weights), reversed(masks), reversed(values), strict=False

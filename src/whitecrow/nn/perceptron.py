@@ -174,9 +174,8 @@ def mean_error_gradient(x: Tensor, weight: Tensor | None, *networks: MLP) -> tup
         For every parameter of the networks, a tensor of its shape.
     """
     with torch.no_grad():
-        activations, weights, biases, masks = _chain(networks, x.shape[:-1])
-        values = _values(x, activations, weights, biases, masks)
-        difference = values[-1].sub_(x) if activations[-1] == "none" else values[-1] - x
+        activations, weights, biases, masks = layers = _chain(networks, x.shape[:-1])
+        values, difference = _values_and_difference(x, layers)
         if weight is None:
             n, flat = difference.shape[-2], difference.flatten(-2)
             total = torch.dot(flat, flat) if flat.dim() == 1 else torch.linalg.vecdot(flat, flat)
@@ -213,6 +212,7 @@ def _initial(weight: Tensor, init: Initialisation, activation: str) -> nn.Parame
 
 
 _Layers = tuple[tuple[str, ...], list[Tensor], list[Tensor | None], list[Tensor | None]]
+Layers = tuple[Sequence[str], Sequence[Tensor], Sequence[Tensor | None], Sequence[Tensor | None]]
 
 
 def _run(x: Tensor, layers: _Layers, *, error: bool) -> Tensor:
@@ -221,28 +221,47 @@ def _run(x: Tensor, layers: _Layers, *, error: bool) -> Tensor:
         activations, weights, biases, masks = layers
         return _Perceptron.apply((activations, masks, error), x, *weights, *biases)
     h = x
-    for layer in zip(*layers, strict=True):  # each value is freed when the next is there, and its memory still cached
+    *hidden, last = zip(*layers, strict=True)
+    for layer in hidden:  # each value is freed when the next is there, and its memory still cached
         h = _layer(h, *layer)
     if not error:
-        return h
+        return _layer(h, *last)
     if recording:
-        return (h - x).square().sum(-1)
-    difference = h.sub_(x)
+        return (_layer(h, *last) - x).square().sum(-1)
+    difference = _difference(h, x, *last)
     return torch.linalg.vecdot(difference, difference)
 
 
-def _values(
-    x: Tensor,
-    activations: Sequence[str],
-    weights: Sequence[Tensor],
-    biases: Sequence[Tensor | None],
-    masks: Sequence[Tensor | None],
-) -> list[Tensor]:
+def _values(x: Tensor, layers: Layers) -> list[Tensor]:
     """Return the value after each layer, the input first."""
     values = [x]
-    for layer in zip(activations, weights, biases, masks, strict=True):
+    for layer in zip(*layers, strict=True):
         values.append(_layer(values[-1], *layer))
     return values
+
+
+def _values_and_difference(x: Tensor, layers: Layers) -> tuple[list[Tensor], Tensor]:
+    """Return the value after each layer, and the last less x, which stands for the last value where it is linear."""
+    if layers[0][-1] != "none":
+        values = _values(x, layers)
+        return values, values[-1] - x
+    *hidden, last = zip(*layers, strict=True)
+    values = [x]
+    for layer in hidden:
+        values.append(_layer(values[-1], *layer))
+    values.append(_difference(values[-1], x, *last))
+    return values, values[-1]
+
+
+def _difference(
+    h: Tensor, x: Tensor, activation: str, weight: Tensor, bias: Tensor | None, mask: Tensor | None
+) -> Tensor:
+    """Return the value after the last layer less x."""
+    if activation != "none" or bias is None:
+        return _layer(h, activation, weight, bias, mask).sub_(x)
+    # The product is added to what it would be compared with: one pass over a wide output less.
+    start = bias.unsqueeze(-2) - x
+    return start.baddbmm_(h, weight.mT) if weight.dim() == 3 else start.addmm_(h, weight.t())
 
 
 def _layer(h: Tensor, activation: str, weight: Tensor, bias: Tensor | None, mask: Tensor | None) -> Tensor:
@@ -263,14 +282,13 @@ class _Perceptron(torch.autograd.Function):
     def forward(ctx: Any, plan: tuple[Any, ...], x: Tensor, *tensors: Any) -> Tensor:  # type: ignore[override]
         activations, masks, error = plan
         n = len(activations)
-        values = _values(x, activations, tensors[:n], tensors[n:], masks)
-        output = values.pop()
-        ctx.plan, ctx.hidden = plan, values
+        layers = activations, tensors[:n], tensors[n:], masks
+        ctx.plan = plan
         if not error:
+            *ctx.hidden, output = _values(x, layers)
             ctx.save_for_backward(*tensors[:n], output)
             return output
-        # Without an activation the output's own value is not needed again.
-        difference = output.sub_(x) if activations[-1] == "none" else output - x
+        (*ctx.hidden, output), difference = _values_and_difference(x, layers)
         ctx.save_for_backward(*tensors[:n], output, difference)
         return torch.linalg.vecdot(difference, difference)
 

@@ -9,7 +9,8 @@ from whitecrow.core.parameters import Count, Positive
 from whitecrow.core.spec import InputSpec
 from whitecrow.detectors._deep import DeepDetector
 from whitecrow.nn import Networks, Noise, mlp, squared_error
-from whitecrow.nn.input_gradient import Layers, input_gradient
+from whitecrow.nn.input_gradient import input_gradient
+from whitecrow.nn.perceptron import Layers
 from whitecrow.train import Batch, Execution
 
 __all__ = ["DSEBM"]
