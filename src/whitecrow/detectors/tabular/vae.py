@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
+import torch
 from torch import Tensor, int64, tensor
 from torch.nn.functional import softplus
 
@@ -23,8 +24,8 @@ _LARGEST_LOG_VARIANCE = 10.0  # of the code: rows far from the training data mus
 class VAE(DeepDetector):
     r"""Describe each row by a distribution over a narrow code; score by how improbable the rebuilt row makes it.
 
-    .. math:: s(x) = -\frac{1}{L} \sum_{l=1}^{L} \log p(x \mid z_l) - \frac{D}{2} \log 2 \pi v_0
-        + KL(q(z \mid x) \,\Vert\, N(0, I)), \qquad z_l \sim q(z \mid x) = N(\mu(x), \operatorname{diag} \sigma^2(x))
+    .. math:: s(x) = -\log p(x \mid \mu(x)) - \frac{D}{2} \log 2 \pi v_0 + KL(q(z \mid x) \,\Vert\, N(0, I)), \qquad
+        q(z \mid x) = N(\mu(x), \operatorname{diag} \sigma^2(x))
 
     with :math:`p(x \mid z) = N(m(z), \operatorname{diag} v(z))`, whose variances :math:`v \ge v_0` are learnt, and
     trained on :math:`\operatorname{mean}_i [-\log p(x_i \mid z_i) + \beta\, KL(q(z \mid x_i) \,\Vert\, N(0, I))]`.
@@ -45,12 +46,12 @@ class VAE(DeepDetector):
         the code is in use before it has a price.
     variance_floor : float, default=0.01
         :math:`v_0`, in squared units of the scaled features. Without it a constant feature drowns the others.
-    score_type : {"elbo", "probability", "mean"}, default="elbo"
-        The score above, the negative evidence lower bound; without the divergence from the prior, which finds unusual
-        codes: the negative reconstruction probability of [2]_; or the negative log-density at the mean code,
-        :math:`-\log p(x \mid \mu(x))`.
-    n_samples : int from 1 to 1000, default=20
-        L, samples of the code per row. The draws are part of the model, so a row always gets the same score.
+    score_type : {"elbo", "probability"}, default="elbo"
+        The score above, the negative evidence lower bound; or the same without the divergence from the prior, which
+        finds unusual codes: the negative reconstruction probability of [2]_.
+    n_samples : int from 0 to 1000, default=0
+        L. 0 decodes the mean of a row's code; otherwise the log-density is the mean over L samples of the code. The
+        draws are part of the model, so a row always gets the same score.
 
     Attributes
     ----------
@@ -60,8 +61,8 @@ class VAE(DeepDetector):
 
     Notes
     -----
-    The constant is left out of the score, so that it is a sum of non-negative parts. It averages log-densities, as
-    Algorithm 4 of [2]_ does.
+    The constant is left out of the score, so that it is a sum of non-negative parts. [2]_ averages log-densities over
+    samples (Algorithm 4); the mean code ranks rows as well, in a twentieth of the time of 20 samples.
 
     References
     ----------
@@ -74,7 +75,6 @@ class VAE(DeepDetector):
     paper: ClassVar[str] = "Kingma and Welling, ICLR 2014"
     year: ClassVar[int] = 2014
     cost: ClassVar[Literal["low", "medium", "high"]] = "medium"
-    chunk_rows: ClassVar[int] = 256  # each row is decoded n_samples times
 
     hidden_dims: tuple[Count, ...] | None = None
     latent_dim: Count | None = None
@@ -82,8 +82,8 @@ class VAE(DeepDetector):
     beta: NonNegative = 1.0
     warm_up: Natural = 5
     variance_floor: Positive = 1e-2
-    score_type: Literal["elbo", "probability", "mean"] = "elbo"
-    n_samples: Annotated[int, Range(1, 1000)] = 20
+    score_type: Literal["elbo", "probability"] = "elbo"
+    n_samples: Annotated[int, Range(0, 1000)] = 0
 
     @property
     def active_units_(self) -> list[int]:
@@ -122,18 +122,23 @@ class VAE(DeepDetector):
 
     def feature_scores(self, net: Networks, x: Tensor) -> Tensor:
         """Return the parts of the score by feature; the divergence of the elbo belongs to none."""
-        mu, log_variance = self._code(net, x)
-        if self.score_type == "mean":
-            return self._surprise(net, x, mu)
-        # The same draws for every row, wherever it stands: [1, L, latent] against [B, 1, latent].
-        net.noise.seek(0)
-        noise = net.noise.draw(1, int(self.n_samples), mu.shape[-1])
-        z = mu.unsqueeze(-2) + (0.5 * log_variance).exp().unsqueeze(-2) * noise
-        return self._surprise(net, x.unsqueeze(-2), z).mean(-2)
+        return self._surprise_of(net, x, *self._code(net, x))
 
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
-        score = self.feature_scores(net, x).sum(-1)
-        return score + self._divergence(*self._code(net, x)) if self.score_type == "elbo" else score
+        code = self._code(net, x)
+        score = self._surprise_of(net, x, *code).sum(-1)
+        return score + self._divergence(*code) if self.score_type == "elbo" else score
+
+    def _surprise_of(self, net: Networks, x: Tensor, mu: Tensor, log_variance: Tensor) -> Tensor:
+        """Return the surprise of each feature at the mean code, or its mean over samples of the code."""
+        if not self.n_samples:
+            return self._surprise(net, x, mu)
+        # The same draws for every row, wherever it stands.
+        net.noise.seek(0)
+        deviation, total = (0.5 * log_variance).exp(), x.new_zeros(())
+        for _ in range(int(self.n_samples)):
+            total = total + self._surprise(net, x, mu + deviation * net.noise.draw(1, mu.shape[-1]))
+        return total / int(self.n_samples)
 
     def _code(self, net: Networks, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean and the log-variance of the code of each row."""
@@ -143,8 +148,8 @@ class VAE(DeepDetector):
     def _surprise(self, net: Networks, x: Tensor, z: Tensor) -> Tensor:
         r"""Return :math:`-\log p(x_j \mid z) - \tfrac12 \log 2 \pi v_0` of each feature, at least 0."""
         mean, raw = net.decoder(z).chunk(2, -1)
-        ratio = 1 + softplus(raw) / self.variance_floor  # v / v_0
-        return 0.5 * (ratio.log() + (x - mean).square() / (self.variance_floor * ratio))
+        variance = softplus(raw.contiguous()).add_(self.variance_floor)  # a quarter of the time of a strided half
+        return 0.5 * torch.addcdiv((variance / self.variance_floor).log(), (x - mean).square(), variance)
 
     def _divergence(self, mu: Tensor, log_variance: Tensor) -> Tensor:
         return 0.5 * (mu.square() + log_variance.exp() - 1 - log_variance).sum(-1)
