@@ -36,7 +36,7 @@ def table(n: int, seed: int = 0) -> np.ndarray:
 def ours(batch: int, epochs: int, replicas: int = 1) -> wc.AutoEncoder:
     """Return an autoencoder that trains on every row to the last epoch, as the peer does."""
     return wc.AutoEncoder(
-        hidden_dims=(64, 32), latent_dim=16, batch_size=batch, epochs=epochs, n_replicas=replicas,
+        hidden_dims=(64, 32), latent_dim=16, activation="relu", batch_size=batch, epochs=epochs, n_replicas=replicas,
         weight_decay=1e-5, validation=0.0, calibration=0.0, contamination=0.1, random_state=0, verbose=False,
     )  # fmt: skip
 

@@ -216,8 +216,8 @@ Layers = tuple[Sequence[str], Sequence[Tensor], Sequence[Tensor | None], Sequenc
 
 
 def _run(x: Tensor, layers: _Layers, *, error: bool) -> Tensor:
-    recording = torch.is_grad_enabled()
-    if recording and not transforms_active():
+    recording, transformed = torch.is_grad_enabled(), transforms_active()
+    if recording and not transformed:
         activations, weights, biases, masks = layers
         return _Perceptron.apply((activations, masks, error), x, *weights, *biases)
     h = x
@@ -226,7 +226,7 @@ def _run(x: Tensor, layers: _Layers, *, error: bool) -> Tensor:
         h = _layer(h, *layer)
     if not error:
         return _layer(h, *last)
-    if recording:
+    if transformed:
         return (_layer(h, *last) - x).square().sum(-1)
     difference = _difference(h, x, *last)
     return torch.linalg.vecdot(difference, difference)

@@ -36,8 +36,9 @@ class AutoEncoder(DeepDetector):
         h / 2, where h is the power of two nearest to D, from 16 to 256.
     latent_dim : int or None, default=None
         Width of the code. None takes D / 8, from 2 to 32.
-    activation : str, default="relu"
-        Between layers; the code and the output are linear.
+    activation : str, default="tanh"
+        Between layers; the code and the output are linear. A bounded one cannot rebuild rows far out by going on along
+        the lines on which it rebuilds normal rows.
     dropout : float from 0 to 1 (excluded), default=0
         Probability of dropping a hidden value in training.
     code_penalty : float, default=0
@@ -60,7 +61,7 @@ class AutoEncoder(DeepDetector):
 
     hidden_dims: tuple[Count, ...] | None = None
     latent_dim: Count | None = None
-    activation: Activation = "relu"
+    activation: Activation = "tanh"
     dropout: Probability = 0.0
     code_penalty: NonNegative = 0.0
     score_type: Literal["sum", "max", "standardised"] = "sum"
