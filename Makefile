@@ -29,6 +29,7 @@ bench: $(BENCH)/.installed
 # PUBLISHED is a CSV file with the published AUROC: a row per data set, a column per method.
 reproduce: $(VENV)/.installed
 	$(BIN)/python benchmarks/published.py
+	$(BIN)/python benchmarks/soundness.py
 	$(BIN)/python benchmarks/adbench.py $(if $(PUBLISHED),--published $(PUBLISHED))
 
 clean:

@@ -173,7 +173,7 @@ def main() -> None:
     parser.add_argument("--detectors", nargs="*", default=wc.detectors("table"))
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    cells = [(d, name, str(i)) for name in options.sets for d in options.detectors for i in range(SETS[name])]
+    cells = [(d, name, str(i)) for name in options.sets for i in range(SETS[name]) for d in options.detectors]
     options.out.write_text(page(complete(options.out.with_suffix(".csv"), KEY, FIGURES, cells, run, options.jobs)))
 
 

@@ -95,6 +95,12 @@ def test_the_list_is_a_table_of_papers_regimes_labels_and_costs(run):
     assert "isolation-forest Liu et al., ICDM 2008 contaminated no low" in rows
 
 
+def test_no_meaning_shows_marks_of_its_source():
+    for name in registry.names():
+        for parameter, text in parameter_texts(registry.load(name)).items():
+            assert not set("\\`") & set(text), (name, parameter, text)
+
+
 def test_a_description_says_all_that_the_list_says(run):
     listed = {item["name"]: item for item in run("detectors", "list", "--json").document["detectors"]}
     described = run("detectors", "describe", "vae", "--json").document

@@ -2,11 +2,24 @@
 
 import inspect
 import re
+import unicodedata
 
 __all__ = ["parameter_texts", "plain_text", "summary"]
 
 _HEAD = re.compile(r"^(?P<names>\w+(?:, \w+)*) : (?P<kind>.*)$")
 _ROLE = re.compile(r":\w+:`~?(?:[\w.]*\.)?([^`]*)`")
+
+_TEX = re.compile(r"\\([A-Za-z]+)")
+_SYMBOLS = {"sim": "~", "lVert": "‖", "rVert": "‖", "circ": "∘", "top": "T", "sqrt": "√", "nabla": "∇"}
+
+
+def _symbol(command: re.Match[str]) -> str:
+    """Return the character that a TeX command stands for, or the command if it is none that we use."""
+    name = command[1]
+    try:
+        return _SYMBOLS.get(name) or unicodedata.lookup(f"GREEK SMALL LETTER {name.replace('lambda', 'lamda').upper()}")
+    except KeyError:
+        return command[0]
 
 
 def summary(cls: type) -> str:
@@ -39,5 +52,5 @@ def _section(doc: str) -> dict[str, str]:
 
 def plain_text(text: str) -> str:
     """Return reStructuredText on one line without its marks."""
-    text = _ROLE.sub(r"\1", text).replace("``", "")
+    text = _TEX.sub(_symbol, _ROLE.sub(r"\1", text).replace("``", ""))
     return " ".join(re.sub(r"(?<!\w)\*([^*\n]+)\*(?!\w)", r"\1", text).split())

@@ -27,7 +27,7 @@ from whitecrow.train import Batch, Execution, Objective, Stage
 __all__ = ["DUAD"]
 
 _CHUNK = 8192
-_FITTED_ROWS = 20_000
+_FITTED_ROWS = 5_000
 _LEAST_KEPT = 0.3
 _VARIANCE_FLOOR = 1e-4  # of the clusters, in squared units of the scaled features
 
@@ -68,7 +68,7 @@ class DUAD(DeepDetector):
     Notes
     -----
     Clusters of fewer than max(5, n / 500) rows are dropped in any case: a lone row has no variance, and is no dense
-    cluster. At least three rows in ten are kept. Mixtures are fitted to at most 20,000 rows and assign all. Networks
+    cluster. At least three rows in ten are kept. Mixtures are fitted to at most 5,000 rows and assign all. Networks
     and optimiser go on from one selection to the next. No rows are held out for early stopping by default: they would
     be of all clusters, and choose the epoch that rebuilds those best which are to be left out.
 
