@@ -38,7 +38,7 @@ class MemAE(DeepDetector):
     hidden_dims : tuple of int or None, default=None
         Widths of the encoder's hidden layers, input side first; the decoder mirrors them. None takes two layers, h and
         h / 2, where h is the power of two nearest to D, from 16 to 256.
-    activation : str, default="relu"
+    activation : str, default="tanh"
         Between layers; the code and the output are linear.
     addressing : {"cosine", "dot"}, default="cosine"
         Similarity of code and slot, by their angle or by their product :math:`z^\top m_j`.
@@ -71,7 +71,7 @@ class MemAE(DeepDetector):
     n_slots: Count = 50
     latent_dim: Count | None = None
     hidden_dims: tuple[Count, ...] | None = None
-    activation: Activation = "relu"
+    activation: Activation = "tanh"
     addressing: Literal["cosine", "dot"] = "cosine"
     temperature: Positive = 0.2
     shrinkage: NonNegative = 1.0
