@@ -8,7 +8,6 @@ __all__ = ["parameter_texts", "plain_text", "summary"]
 
 _HEAD = re.compile(r"^(?P<names>\w+(?:, \w+)*) : (?P<kind>.*)$")
 _ROLE = re.compile(r":\w+:`~?(?:[\w.]*\.)?([^`]*)`")
-
 _TEX = re.compile(r"\\([A-Za-z]+)")
 _SYMBOLS = {"sim": "~", "lVert": "‖", "rVert": "‖", "circ": "∘", "top": "T", "sqrt": "√", "nabla": "∇"}
 

@@ -245,12 +245,10 @@ def _values_and_difference(x: Tensor, layers: Layers) -> tuple[list[Tensor], Ten
     if layers[0][-1] != "none":
         values = _values(x, layers)
         return values, values[-1] - x
-    *hidden, last = zip(*layers, strict=True)
-    values = [x]
-    for layer in hidden:
-        values.append(_layer(values[-1], *layer))
-    values.append(_difference(values[-1], x, *last))
-    return values, values[-1]
+    activations, weights, biases, masks = layers
+    values = _values(x, (activations[:-1], weights[:-1], biases[:-1], masks[:-1]))
+    difference = _difference(values[-1], x, activations[-1], weights[-1], biases[-1], masks[-1])
+    return [*values, difference], difference
 
 
 def _difference(
