@@ -213,7 +213,8 @@ def main() -> None:
         "# Speed beside PyOD",
         "",
         f"`python benchmarks/peers.py --rounds {options.rounds}`: autoencoders with ReLU, "
-        f"{'-'.join(map(str, WIDTHS))} on {N_ROWS:,} rows, CPU time on one thread, candidates interleaved in one process, median over the rounds of "
+        f"{'-'.join(map(str, WIDTHS))} on {N_ROWS:,} rows, CPU time on one thread, "
+        "candidates interleaved in one process, median over the rounds of "
         f"the ratio within a round. Python {platform.python_version()}, "
         + ", ".join(f"{name} {version(name)}" for name in names)
         + ".",
