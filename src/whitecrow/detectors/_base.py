@@ -3,6 +3,7 @@
 import inspect
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import version
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from whitecrow.calibrate import Threshold
     from whitecrow.explain import Explanation
 
-__all__ = ["Detector", "NotFittedError"]
+__all__ = ["Detector", "NotFittedError", "Prepared"]
 
 _KEPT_SCORES = 100_000
 _KEPT_ROWS = 500
@@ -40,6 +41,23 @@ _ENOUGH_TO_CALIBRATE = 100
 
 class NotFittedError(WhitecrowError, sklearn.exceptions.NotFittedError):
     """The detector has not been fitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a fit starts from: encoded rows, labels, and which rows train and which calibrate."""
+
+    encoded: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    fitting: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+    seeds: tuple[int, ...]
+    started: float
+
+    def tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return the rows to train on, and their labels."""
+        chosen = self.encoded[self.fitting], self.labels[self.fitting]
+        return torch.from_numpy(chosen[0]).to(device), torch.from_numpy(chosen[1]).to(device)
 
 
 @dataclass_transform(kw_only_default=True)
@@ -186,6 +204,13 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         DataError
             If the rows or labels cannot be used.
         """
+        prepared = self._prepare_fit(X, y)
+        self._fit_networks(*prepared.tensors(self._device()), prepared.seeds)
+        self._complete_fit(prepared)
+        return self
+
+    def _prepare_fit(self, X: Any, y: ArrayLike | None) -> "Prepared":
+        """Check everything, choose the rows to hold out, and fit the encoder."""
         started = time.perf_counter()
         self._check_parameters()
         vars(self).pop("threshold_", None)  # a fit that fails must not leave a mixture with the one before
@@ -197,29 +222,29 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
             rows, rows=fitting
         )
         encoded = self.encoder_.transform(rows)
-        normal = labels != 1  # or not known to be anomalous: what thresholds and explanations compare with
         self.spec_ = InputSpec("table", (encoded.shape[1],))
         self.replica_seeds_ = seeds
-        device = self._device()
-        self._fit_networks(
-            torch.from_numpy(encoded[fitting]).to(device), torch.from_numpy(labels[fitting]).to(device), seeds
-        )
+        return Prepared(encoded, labels, fitting, held_out, seeds, started)
+
+    def _complete_fit(self, prepared: "Prepared") -> None:
+        """Set what follows from the trained networks: scores of the fit, threshold, reference rows, summary."""
+        encoded, fitting, held_out = prepared.encoded, prepared.fitting, prepared.held_out
+        normal = prepared.labels != 1  # or not known to be anomalous: what thresholds and explanations compare with
         self.calibration_scores_ = np.sort(self._score(encoded[held_out]).mean(0))
         self._set_fit_scores(encoded if normal.all() else encoded[normal])
         self._default_threshold()
         self._keep_reference(encoded[fitting[normal[fitting]]])
         self.summary_ = {
-            "rows": len(rows),
+            "rows": len(encoded),
             "rows_trained_on": len(fitting),
             "rows_held_out": len(held_out),
             "columns": self.n_features_in_,
             "features": encoded.shape[1],
-            "seconds": round(time.perf_counter() - started, 3),
+            "seconds": round(time.perf_counter() - prepared.started, 3),
             "regime": self.regime,
             "contamination": float(self.contamination),
             "versions": {name: version(name) for name in ("whitecrow", "torch", "numpy", "scikit-learn")},
         }
-        return self
 
     def _fit_networks(self, X: Tensor, y: Tensor, seeds: tuple[int, ...]) -> None:
         """Set ``replicas_``."""

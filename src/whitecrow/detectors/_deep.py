@@ -14,7 +14,7 @@ from whitecrow.core.spec import InputSpec
 from whitecrow.detectors._base import Detector
 from whitecrow.nn import Networks
 from whitecrow.train import Batch, Checkpoint, Execution, Stage, train
-from whitecrow.train.engine import Settings
+from whitecrow.train.engine import Settings, Training
 from whitecrow.train.plan import Schedule, idle
 
 __all__ = ["DeepDetector"]
@@ -179,6 +179,12 @@ class DeepDetector(Detector):
         self.history_ = training.history
         self.n_epochs_ = training.n_epochs
         self.diverged_ = training.diverged
+
+    def _take_replica(self, training: Training, r: int) -> None:
+        """Set what a fit leaves behind from replica ``r`` of a training of several."""
+        self.replicas_ = training.replicas.take(r)
+        self.history_ = {name: [[epoch[r]] for epoch in values] for name, values in training.history.items()}
+        self.n_epochs_, self.diverged_ = [training.n_epochs[r]], [training.diverged[r]]
 
     def _fingerprint(self, X: Tensor, y: Tensor, seeds: tuple[int, ...]) -> str:
         """Identify the method, what influences its training, and the data."""

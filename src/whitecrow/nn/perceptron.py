@@ -178,7 +178,7 @@ def mean_error_gradient(x: Tensor, weight: Tensor | None, *networks: MLP) -> tup
         values, difference = _values_and_difference(x, layers)
         if weight is None:
             n, flat = difference.shape[-2], difference.flatten(-2)
-            total = torch.dot(flat, flat) if flat.dim() == 1 else torch.linalg.vecdot(flat, flat)
+            total = torch.dot(flat, flat) if flat.dim() == 1 else torch.stack([torch.dot(f, f) for f in flat])
             loss, g = total / n, difference.mul_(2 / n)
         else:
             share = weight / weight.sum(-1, keepdim=True).clamp_min(1e-12)

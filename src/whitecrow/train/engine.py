@@ -132,6 +132,7 @@ def train(
     spec: InputSpec,
     seeds: Sequence[int],
     settings: Settings,
+    rows: Tensor | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Training:
     """Train one replica per seed, each as a solo fit with its seed would.
@@ -150,6 +151,9 @@ def train(
         One per replica.
     settings : Settings
         Epochs, batch size, rates, early stopping.
+    rows : Tensor [R, n], int64, optional
+        The rows of ``X`` that each replica trains on; all of them by default. Where a method learns from labels, each
+        replica must have as many known anomalies as the others.
     checkpoint : Checkpoint, optional
         File to resume from, and to write after epochs. It is removed when the fit is complete.
 
@@ -160,9 +164,10 @@ def train(
     FitCancelled
         If the observer of :func:`~whitecrow.train.monitor` asks to stop.
     """
-    rows = settings.batch_size * len(seeds)
-    with threads_for(rows):
-        return _Run(method, X, y, spec, seeds, settings, checkpoint).run()
+    if rows is None:
+        rows = torch.arange(len(X), device=X.device).expand(len(seeds), -1)
+    with threads_for(settings.batch_size * len(seeds)):
+        return _Run(method, X, y, spec, seeds, settings, rows, checkpoint).run()
 
 
 class _Run:
@@ -174,13 +179,17 @@ class _Run:
         spec: InputSpec,
         seeds: Sequence[int],
         settings: Settings,
+        rows: Tensor,
         checkpoint: Checkpoint | None,
     ) -> None:
         self.method, self.X, self.y = method, X, y
         self.seeds, self.settings, self.checkpoint = seeds, settings, checkpoint
         self.replicas = Replicas.build(method.networks, spec, seeds, method.execution, X.device)
         self.stages = list(method.stages())
-        splits = [self._split(self._permutation(seed, "validation", n=len(X))) for seed in seeds]
+        splits = [
+            self._split(own[self._permutation(seed, "validation", n=len(own))])
+            for seed, own in zip(seeds, rows, strict=True)
+        ]
         self.validation_rows = torch.stack([validation for validation, _ in splits])
         self.training_rows = torch.stack([training for _, training in splits])
         n = self.training_rows.shape[1]
@@ -492,17 +501,18 @@ class _Run:
         if not self.settings.trim:
             return
         self.replicas.train(False)
-        losses = []
-        for chunk in self.X.split(_VALIDATION_CHUNK):
-            self.replicas.seek_noise(0)
-            losses.append(self.replicas.scores(self.method.row_losses, chunk))
-        all_losses = torch.cat(losses, 1)
-        if self.method.uses_labels:  # known anomalies are what such a method learns from
-            all_losses = all_losses.masked_fill(self.y == 1, -math.inf)
-        kept = torch.ones_like(all_losses, dtype=torch.bool)
+        kept = torch.ones(self.replicas.n, len(self.X), dtype=torch.bool, device=self.X.device)
         for rows in (self.training_rows, self.validation_rows):
-            n_trimmed = int(self.settings.trim * rows.shape[1])
-            worst = all_losses.gather(1, rows).topk(n_trimmed, dim=1).indices
+            if not rows.shape[1]:
+                continue
+            losses = []
+            for chunk in rows.split(_VALIDATION_CHUNK, dim=1):
+                self.replicas.seek_noise(0)
+                losses.append(self.replicas.own_scores(self.method.row_losses, self.X[chunk]))
+            row_losses = torch.cat(losses, 1)
+            if self.method.uses_labels:  # known anomalies are what such a method learns from
+                row_losses = row_losses.masked_fill(self.y[rows] == 1, -math.inf)
+            worst = row_losses.topk(int(self.settings.trim * rows.shape[1]), dim=1).indices
             kept.scatter_(1, rows.gather(1, worst), value=False)
         status.kept_rows = kept
 

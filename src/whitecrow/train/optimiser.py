@@ -11,6 +11,8 @@ from whitecrow.train.replicas import Replicas
 
 __all__ = ["Adam"]
 
+_LANES = 16  # numbers that the kernel takes at once; what is left over it rounds otherwise
+
 
 class Adam:
     """Adam (Kingma and Ba, ICLR 2015) for the members that one objective trains, all replicas in one call.
@@ -52,6 +54,9 @@ class Adam:
         self._second = [torch.zeros_like(leaf) for leaf in self.leaves]
         self._step = torch.zeros((), device=self.leaves[0].device)
         self._steps = 0
+        # A replica's numbers must not round otherwise because of where they lie among those of the others.
+        alone = 1 if replicas.execution == "loop" else replicas.n
+        self._padded = {i: _Padded(leaf, alone) for i, leaf in enumerate(self.leaves) if leaf.numel() // alone % _LANES}
 
     def state(self, prefix: str) -> dict[str, Tensor]:
         """Return the moments and the step count as named tensors (not copies)."""
@@ -77,13 +82,15 @@ class Adam:
         self._steps += 1
         self._step.add_(1)
         beta1, beta2 = self.objective.betas
-        # The kernel behind torch.optim.Adam(fused=True), without the optimiser's bookkeeping per step. It reads memory
-        # in order, and automatic differentiation may return a transposed gradient.
+        # It reads memory in order, and automatic differentiation may return a transposed gradient.
+        columns = [list(self.leaves), [g.contiguous() for g in grads], list(self._first), list(self._second)]
+        for i, padded in self._padded.items():
+            padded.take(*(column[i] for column in columns))
+            for column, tensor in zip(columns, padded.tensors, strict=True):
+                column[i] = tensor
+        # The kernel behind torch.optim.Adam(fused=True), without the optimiser's bookkeeping per step.
         torch._fused_adam_(  # type: ignore[attr-defined]
-            self.leaves,
-            [g.contiguous() for g in grads],
-            self._first,
-            self._second,
+            *columns,
             [],
             [self._step] * len(self.leaves),
             lr=lr,
@@ -94,3 +101,23 @@ class Adam:
             amsgrad=False,
             maximize=False,
         )
+        for i, padded in self._padded.items():
+            padded.give(self.leaves[i], self._first[i], self._second[i])
+
+
+class _Padded:
+    """Copies of a parameter, its gradient and its moments in which each replica fills whole lanes."""
+
+    def __init__(self, leaf: Tensor, n_replicas: int) -> None:
+        n = leaf.numel() // n_replicas
+        self._shape, self._n = (n_replicas, n), n
+        self.tensors = leaf.new_zeros(4, n_replicas, -(-n // _LANES) * _LANES).unbind()
+
+    def take(self, *tensors: Tensor) -> None:
+        for home, tensor in zip(self.tensors, tensors, strict=True):
+            home[:, : self._n] = tensor.detach().reshape(self._shape)
+
+    def give(self, parameter: Tensor, *moments: Tensor) -> None:
+        homes = self.tensors[0], *self.tensors[2:]
+        for home, tensor in zip(homes, (parameter, *moments), strict=True):
+            tensor.copy_(home[:, : self._n].reshape(tensor.shape))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
+from functools import reduce
 from typing import Any, Literal, cast
 
 import torch
@@ -145,12 +146,13 @@ class Replicas:
 
     def square_norms(self, grads: Sequence[Tensor]) -> Tensor:
         """Return the squared norm of the whole gradient of each replica, ``[R]``."""
-        if self.n == 1:
-            return torch.stack([g.square().sum() for g in grads]).sum().reshape(1)
+        # Added one after the other, so that the order does not depend on how many replicas there are.
         if self.execution == "loop":
-            per_leaf = torch.stack([g.square().sum() for g in grads])
-            return per_leaf.reshape(self.n, -1).sum(1)
-        return torch.stack([g.reshape(self.n, -1).square().sum(1) for g in grads]).sum(0)
+            per_replica = len(grads) // self.n
+            parts = [torch.stack([g.square().sum() for g in grads[i::per_replica]]) for i in range(per_replica)]
+        else:
+            parts = [g.reshape(self.n, -1).square().sum(1) for g in grads]
+        return reduce(torch.add, parts)
 
     def scale(self, grads: Sequence[Tensor], factors: Tensor) -> list[Tensor]:
         """Return each replica's gradient times its factor ``[R]``."""
@@ -183,10 +185,17 @@ class Replicas:
 
     def scores(self, score: Callable[[Networks, Tensor], Tensor], x: Tensor) -> Tensor:
         """Return the scores ``[R, B]`` of rows ``[B, ...]`` under each replica."""
+        return self.own_scores(score, x.expand(self.n, *x.shape))
+
+    def own_scores(self, score: Callable[[Networks, Tensor], Tensor], x: Tensor) -> Tensor:
+        """Return the scores ``[R, B]`` of each replica's own rows ``[R, B, ...]``."""
         if self.n == 1:
-            return score(self._net, x).unsqueeze(0)
-        rows = x.expand(self.n, *x.shape)
-        return score(self._net, rows) if self.execution == "direct" else self._map(score, rows)
+            return score(self._net, x[0]).unsqueeze(0)
+        return score(self._net, x) if self.execution == "direct" else self._map(score, x)
+
+    def take(self, r: int) -> "Replicas":
+        """Return replica ``r`` alone, with tensors of its own."""
+        return Replicas(self._template, {name: t[r : r + 1].clone() for name, t in self.stacked.items()})
 
     def _map(self, function: Callable[..., Tensor], *rows: Tensor | None) -> Tensor:
         if self.execution == "loop":
