@@ -16,7 +16,8 @@
 
     WhitecrowWarning          (UserWarning)
 
-``NotFittedError`` lives in :mod:`whitecrow.detectors`, because it derives from scikit-learn's.
+``NotFittedError`` lives in :mod:`whitecrow.detectors`, because it derives from scikit-learn's; ``LeakError``
+(ValueError), for a study that would see its test, in :mod:`whitecrow.study`.
 Each message says what was given, what is accepted and what to do.
 """
 

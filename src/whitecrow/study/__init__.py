@@ -1,0 +1,1 @@
+"""Honest studies: data sets, detectors, contamination shares and seeds under one protocol."""
