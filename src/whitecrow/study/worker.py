@@ -116,7 +116,19 @@ class Worker:
                 start_new_session=True,
             )
             threading.Thread(target=_collect, args=(self._process, self._answers), daemon=True).start()
+            self._await_start(self._process)
         return self._process
+
+    def _await_start(self, process: subprocess.Popen[str]) -> None:
+        """Wait until the process has imported all that it needs, which is not the time of a cell."""
+        while True:
+            try:
+                self._answers.get(timeout=_LOOK_EVERY)
+            except queue.Empty:
+                if process.poll() is not None:
+                    self._died(process)
+            else:
+                return
 
     def _died(self, process: subprocess.Popen[str]) -> None:
         code = process.wait()
@@ -170,6 +182,8 @@ def main() -> None:
     # Answers go to the pipe; what a library prints must not be taken for one.
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    out.write("{}\n")  # ready
+    out.flush()
     requests: queue.Queue[str | None] = queue.Queue()
     threading.Thread(target=_requests, args=(requests,), daemon=True).start()
     while True:
