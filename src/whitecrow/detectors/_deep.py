@@ -19,7 +19,6 @@ from whitecrow.train.plan import Schedule, idle
 
 __all__ = ["DeepDetector"]
 
-_AIMED_STEPS = 4000
 _VALIDATION_ROWS = 5000
 
 
@@ -68,7 +67,10 @@ class DeepDetector(Detector):
     """
 
     execution: ClassVar[Execution] = "vmap"
-    most_epochs: ClassVar[int] = 200  # where ``epochs`` is None
+    # Where ``epochs`` is None: as many as make about so many steps, within these bounds.
+    aimed_steps: ClassVar[int] = 4000
+    least_epochs: ClassVar[int] = 8
+    most_epochs: ClassVar[int] = 200
     learnt: ClassVar[tuple[str, ...]] = ()  # members of the networks that only the fit adds, of sizes it finds
 
     clip: Positive | None = 10.0
@@ -152,11 +154,9 @@ class DeepDetector(Detector):
         n_training = n - n_validation
         batch_size = min(int(self.batch_size), max(8, n_training // 10))
         steps = -(-n_training // batch_size)
-        epochs = (
-            int(self.epochs) if self.epochs is not None else min(max(round(_AIMED_STEPS / steps), 8), self.most_epochs)
-        )
+        aimed = min(max(round(self.aimed_steps / steps), self.least_epochs), self.most_epochs)
         return Settings(
-            epochs=epochs,
+            epochs=aimed if self.epochs is None else int(self.epochs),
             batch_size=batch_size,
             lr=float(self.lr),
             lr_schedule=self.lr_schedule,
