@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from whitecrow.core.errors import TrainingError
-from whitecrow.nn import MLP, Networks, mlp, reconstruction_error, seeded
+from whitecrow.nn import MLP, Networks, mlp, pullback, reconstruction_error, seeded
 
 TORCH_LAYERS = {
     "relu": nn.ReLU(),
@@ -256,3 +256,22 @@ def test_a_second_derivative_outside_a_transformation_is_refused():
     x = rows(2, 3)
     with pytest.raises(TrainingError, match=r"torch\.func\.grad"):
         torch.autograd.grad(net(x).sum(), x, create_graph=True)
+
+
+@pytest.mark.parametrize("replicas", [(), (2,)])
+@pytest.mark.parametrize("bias", [False, True])
+def test_pullback_is_the_gradient_of_the_output(replicas, bias):
+    generator = torch.Generator().manual_seed(0)
+    net = Networks(f=mlp(4, 6, 3, activation="tanh", bias=bias))
+    for name, tensor in list(net.tensors()):
+        net.swap(name, torch.randn(*replicas, *tensor.shape, generator=generator))
+    x = torch.randn(*replicas, 5, 4, generator=generator).requires_grad_()
+    g = torch.randn(*replicas, 5, 3, generator=generator)
+    expected = net.f(x)
+    y, back = pullback(x.detach(), net.f)
+    torch.testing.assert_close(y, expected.detach())
+    assert not y.requires_grad
+    by_x, gradient = back(g.clone())
+    parameters = list(net.parameters())
+    slopes = torch.autograd.grad(expected, [x, *parameters], g)
+    torch.testing.assert_close((by_x, *(gradient[p] for p in parameters)), slopes)

@@ -26,6 +26,7 @@ __all__ = [
     "hidden_width",
     "mean_error_gradient",
     "mlp",
+    "pullback",
     "reconstruction_error",
     "transforms_active",
 ]
@@ -187,6 +188,40 @@ def mean_error_gradient(x: Tensor, weight: Tensor | None, *networks: MLP) -> tup
         parameters = [p for p in (*weights, *biases) if p is not None]
         grads = _gradients(g, values, weights, activations, masks, [True] * len(weights), biases[0] is not None)[0]
     return loss, dict(zip(parameters, (t for t in grads if t is not None), strict=True))
+
+
+def pullback(x: Tensor, network: MLP) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, dict[Tensor, Tensor]]]]:
+    """Return the output of a perceptron, and a function that takes a gradient back through it.
+
+    For gradients that a method writes out by hand: nothing is recorded for automatic differentiation.
+
+    Parameters
+    ----------
+    x : Tensor [B, D] or [R, B, D]
+        Rows.
+    network : MLP
+        Without spectral normalisation.
+
+    Returns
+    -------
+    y : Tensor [..., out]
+        Output.
+    back : callable
+        From the gradient with respect to y to that with respect to x and, by parameter, those of the network. It may
+        overwrite the gradient that it is given, and is called once.
+    """
+    with torch.no_grad():
+        activations, weights, biases, masks = layers = network.layers(x.shape[:-1])
+        values = _values(x, layers)
+
+    def back(g: Tensor) -> tuple[Tensor, dict[Tensor, Tensor]]:
+        with torch.no_grad():
+            needed, biased = [True] * len(weights), biases[0] is not None
+            grads, slope = _gradients(g, values, weights, activations, masks, needed, biased, x_needed=True)
+        parameters = (p for p in (*weights, *biases) if p is not None)
+        return slope, dict(zip(parameters, (t for t in grads if t is not None), strict=True))
+
+    return values[-1], back
 
 
 def _chain(networks: Sequence[MLP], rows: torch.Size) -> "_Layers":

@@ -1,19 +1,21 @@
 """Internal contrastive learning: Shenkar and Wolf, "Anomaly Detection for Tabular Data", ICLR 2022."""
 
+from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu, normalize, pad, softplus
+from torch.nn.functional import leaky_relu_, pad
 
 from whitecrow.core.parameters import Count, Range
 from whitecrow.core.spec import InputSpec
 from whitecrow.detectors._deep import DeepDetector
-from whitecrow.nn import Networks, mlp
+from whitecrow.nn import Networks, complement_product, matching_loss, mlp, sliced_gradient, window_product
 from whitecrow.train import Batch, Execution
 
 __all__ = ["ICL"]
 
+_SLICE = 1 << 20  # numbers that a slice of a batch becomes, so few that they stay in the cache
 _LARGEST = 1e15  # of a scaled value; beyond it the products overflow
 
 
@@ -80,29 +82,29 @@ class ICL(DeepDetector):
     def loss(self, net: Networks, batch: Batch) -> Tensor:
         return batch.mean(self.score_batch(net, batch.x))
 
+    def gradient(self, net: Networks, batch: Batch) -> tuple[Tensor, dict[Tensor, Tensor]]:
+        return sliced_gradient(partial(self._scores, net), net, batch.x, batch.weight, self._slice_rows(net))
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
-        a, b = self._parts(net, x)
-        cosines = normalize(net.F(b), dim=-1) @ normalize(net.G(a), dim=-1).mT
-        logits = cosines / self.temperature  # [B, m, m]
-        margin = logits - logits.diagonal(dim1=-2, dim2=-1).unsqueeze(-1)
-        matched = torch.eye(margin.shape[-1], dtype=torch.bool, device=x.device)
-        # log(1 + sum of the others), which keeps its digits where the windows are matched well.
-        return softplus(margin.masked_fill(matched, -torch.inf).logsumexp(-1)).mean(-1)
+        return torch.cat([self._scores(net, rows) for rows in x.split(self._slice_rows(net), -2)], -1)
+
+    def _scores(self, net: Networks, x: Tensor) -> Tensor:
+        if x.shape[-1] == 1:
+            x = pad(x, (0, 1))
+        x = x.clamp(-_LARGEST, _LARGEST).gather(-1, net.order.argsort(-1).expand(x.shape))
+        k = self._window(x.shape[-1])
+        u = net.F(complement_product(x, net.F.first.weight0, k)).transpose(-2, -3)
+        v = net.G(window_product(x, net.G.first.weight0, k)).transpose(-2, -3)
+        return matching_loss(u, v, float(self.temperature)).mean(-1)
+
+    def _slice_rows(self, net: Networks) -> int:
+        m = net.F.shifts.shape[-2]
+        return max(_SLICE // (m * (m + 100)), 8)
 
     def _window(self, d: int) -> int:
         if self.window is not None:
             return min(int(self.window), d - 1)
         return 1 if d <= 3 else 2 if d <= 40 else 10 if d <= 160 else d - 150
-
-    def _parts(self, net: Networks, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the windows of each row, ``[B, m, k]``, and the row without each, ``[B, m, D - k]``."""
-        if x.shape[-1] == 1:
-            x = pad(x, (0, 1))
-        x = x.clamp(-_LARGEST, _LARGEST).gather(-1, net.order.argsort(-1).expand(x.shape))
-        d, k = x.shape[-1], self._window(x.shape[-1])
-        start = torch.arange(d - k + 1, device=x.device).unsqueeze(-1)
-        place = torch.arange(d - k, device=x.device)
-        return x.unfold(-1, k, 1), x[..., torch.where(place < start, place, place + k)]
 
 
 class _Encoder(nn.Module):
@@ -114,7 +116,7 @@ class _Encoder(nn.Module):
         self.shifts = nn.Parameter(0.3 * torch.randn(n_windows, widths[1]))
         self.rest = mlp(*widths[1:], activation="leaky-relu") if len(widths) > 2 else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ``[B, m, out]`` for ``[B, m, in]``."""
-        h = self.first(x) + self.shifts.unsqueeze(-3)
-        return h if self.rest is None else self.rest(leaky_relu(h, 0.2))
+    def forward(self, h: Tensor) -> Tensor:
+        """Return the codes ``[m, B, out]`` from the first layer's products ``[m, B, hidden]``, the windows first."""
+        h = h + self.shifts.unsqueeze(-2)
+        return h if self.rest is None else self.rest(leaky_relu_(h, 0.2))
