@@ -169,6 +169,13 @@ def test_rows_beyond_the_most_are_thinned(make_study):
     assert [o.n_train for o in run_block(study.cells)] == [50, 50, 50]
 
 
+def test_a_share_that_cannot_be_injected_is_refused_before_training(make_study, tmp_path):
+    study = make_study(protocol="robustness", contamination=[0.0, 0.3])
+    with pytest.raises(ParameterError, match=r"data set 'rows': contamination=0.3 .* largest share here is"):
+        run_study(study, Store(tmp_path))
+    assert Store(tmp_path).finished() == {}
+
+
 def test_unusable_arguments_are_refused(make_study, tmp_path):
     store = Store(tmp_path)
     with pytest.raises(ParameterError, match="jobs"):

@@ -15,11 +15,11 @@ from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from whitecrow.core import registry
-from whitecrow.core.errors import ParameterError, missing_extra
+from whitecrow.core.errors import ParameterError, WhitecrowError, missing_extra
 from whitecrow.core.parameters import Count, check
 from whitecrow.study.execution import Outcome
-from whitecrow.study.plan import Budget, Cell, Study, code_version
-from whitecrow.study.sources import load_rows
+from whitecrow.study.plan import Budget, Cell, DataChoice, Study, code_version
+from whitecrow.study.sources import Rows, load_rows
 from whitecrow.study.store import Store
 from whitecrow.study.worker import BudgetError, Worker, WorkerError
 
@@ -123,7 +123,7 @@ def run_study(
     Raises
     ------
     ParameterError
-        If ``jobs`` or ``address`` cannot be used.
+        If ``jobs`` or ``address`` cannot be used, or a data set has too few rows for a share of contamination.
     MissingExtraError
         If the backend is "dask" and the extra ``cluster`` is not installed.
     WhitecrowError
@@ -134,7 +134,11 @@ def run_study(
     if (backend == "dask") != (address is not None):
         raise ParameterError('run_study: backend="dask" and the address of its scheduler go together.')
     started = time.monotonic()
-    fingerprints = {choice.name: load_rows(choice, root).fingerprint for choice in study.data}
+    fingerprints = {}
+    for choice in study.data:
+        rows = load_rows(choice, root)
+        _try_splits(study, choice, rows)
+        fingerprints[choice.name] = rows.fingerprint
     keys = [cell.key(fingerprints[cell.data.name]) for cell in study.cells]
     store.plan(study, keys)
     before = store.finished()
@@ -156,6 +160,16 @@ def run_study(
                 raise
     summary.seconds = time.monotonic() - started
     return summary
+
+
+def _try_splits(study: Study, choice: DataChoice, rows: Rows) -> None:
+    """Refuse, before anything is trained, what the protocol cannot do with these rows."""
+    rule = study.protocol_for(choice)
+    for share in study.contamination:
+        try:
+            rule.split(rows.y, seed=0, contamination=share, families=rows.families)
+        except WhitecrowError as error:
+            raise ParameterError(f"study {study.name!r}, data set {choice.name!r}: {error}") from error
 
 
 def _blocks(study: Study, keys: Sequence[str], wanted: set[str]) -> list[_Block]:
