@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whitecrow.cli.report.markup import tag
-from whitecrow.cli.report.plot import Axis, label_of
 from whitecrow.data import read_table
+from whitecrow.page.markup import tag
+from whitecrow.page.plot import Axis, label_of
 
 VOID = {"meta", "input", "br"}
 EVIL = '<script>alert("x")</script>'

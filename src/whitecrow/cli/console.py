@@ -5,7 +5,6 @@ import math
 import re
 import sys
 import threading
-import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from whitecrow.core.errors import WhitecrowWarning
+from whitecrow.page.wording import clean
 
 __all__ = ["Bar", "Console", "Options", "clean", "fail"]
 
@@ -165,13 +165,6 @@ def fail(kind: str, message: str, *, code: int, as_json: bool, label: str = "Err
         sys.stdout.write(json.dumps({"error": {"kind": kind, "message": text}}, indent=2) + "\n")
     _write_line(rich.console.Console(stderr=True, highlight=False), Text.assemble((label, "bold red"), text))
     return code
-
-
-def clean(text: str) -> str:
-    """Return text without what a terminal takes for a command; data and model files may hold anything."""
-    if text.isprintable():
-        return text
-    return "".join(c if c == "\n" or unicodedata.category(c)[0] != "C" else "\ufffd" for c in text)
 
 
 def _write_line(console: rich.console.Console, text: Text) -> None:

@@ -1,5 +1,7 @@
 """Shares and figures of merit in words."""
 
+from whitecrow.page.wording import percent
+
 __all__ = ["NAMES", "percent"]
 
 NAMES = {
@@ -17,17 +19,3 @@ NAMES = {
     "alert_rate": "Alert rate",
     "accuracy": "Accuracy",
 }
-
-
-def percent(share: float) -> str:
-    """Return a share as a whole percentage, or with one decimal below 10 %.
-
-    >>> [percent(share) for share in (0.0002, 0.021, 0.634, 0.9999, 1)]
-    ['<0.1 %', '2.1 %', '63 %', '>99.9 %', '100 %']
-    """
-    if 0 < share < 0.0005:
-        return "<0.1 %"
-    if 0.9995 <= share < 1:
-        return ">99.9 %"
-    digits = 1 if 0 < share < 0.0995 or 0.99 <= share < 1 else 0
-    return f"{100 * share:.{digits}f} %"

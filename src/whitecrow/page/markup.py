@@ -3,7 +3,7 @@
 import html
 from collections.abc import Iterable
 
-from whitecrow.cli.console import clean
+from whitecrow.page.wording import clean
 
 __all__ = ["Markup", "join", "tag"]
 

@@ -1,21 +1,14 @@
-"""Parts that the sections are made of: figures, tables, keys."""
+"""Parts that pages are made of: figures, tables, keys."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from whitecrow.cli.report.markup import Markup, join, tag
-from whitecrow.cli.report.words import between
-from whitecrow.cli.wording import NAMES
-
-if TYPE_CHECKING:
-    from whitecrow.metrics import Interval
+from whitecrow.page.markup import Markup, join, tag
 
 __all__ = [
     "STYLES",
     "facts",
     "figure",
     "key",
-    "metric_table",
     "number_cell",
     "numbers",
     "section",
@@ -24,7 +17,7 @@ __all__ = [
     "table_of",
 ]
 
-STYLES = ("one", "two", "three", "four")
+STYLES = ("one", "two", "three", "four", "five", "six")
 _TABLE_ROWS = 12
 
 
@@ -53,20 +46,6 @@ def figure(title: str, chart: Markup, caption: str, table: Markup | None = None,
     if legend:
         shown = tag("ul", *(tag("li", key(s, n)) for n, s in zip(legend, STYLES, strict=False)), class_="key")
     return tag("figure", tag("h3", title), shown, chart, tag("figcaption", caption), table)
-
-
-def metric_table(figures: Mapping[str, "Interval"], baselines: Mapping[str, float], names: Sequence[str]) -> Markup:
-    """Return figures with their intervals and the values of no skill."""
-    rows = [
-        [
-            tag("th", NAMES[name], scope="row"),
-            number_cell(f"{figures[name].value:.3f}"),
-            number_cell(between(figures[name])),
-            number_cell(f"{baselines[name]:.3f}" if name in baselines else ""),
-        ]
-        for name in names
-    ]
-    return table_of(["", "Value", "Interval", "No skill"], rows, right=(1, 2, 3))
 
 
 def table_of(

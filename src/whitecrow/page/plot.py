@@ -7,11 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from whitecrow.cli.report.markup import Markup, join, tag
+from whitecrow.page.markup import Markup, join, tag
 
-__all__ = ["HEIGHT", "WIDTH", "Axis", "Plot", "label_of"]
+__all__ = ["HEIGHT", "WIDTH", "Axis", "Plot", "label_of", "shape"]
 
 WIDTH, HEIGHT = 460.0, 320.0
+_ROUND = tuple((math.cos(k * math.pi / 8), math.sin(k * math.pi / 8)) for k in range(16))
+_SHAPES = {
+    "one": _ROUND,
+    "two": ((-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)),
+    "three": ((0, -1.2), (1.1, 0.8), (-1.1, 0.8)),
+    "four": ((0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)),
+    "five": ((0, 1.2), (1.1, -0.8), (-1.1, -0.8)),
+    "six": ((-1.2, -0.45), (1.2, -0.45), (1.2, 0.45), (-1.2, 0.45)),
+}
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 14.0, 16.0, 46.0
 
 
@@ -26,6 +35,13 @@ def label_of(value: float) -> str:
             return f"{value / size:.4g}{unit}"
     text = f"{value:.4g}"
     return text.replace("e-0", "e-").replace("e+0", "e") if "e" in text else text
+
+
+def shape(x: float, y: float, style: str, size: float = 4.6) -> str:
+    """Return the path of the point shape of a style around a place: styles differ by more than their colour."""
+    corners = _SHAPES.get(style, _SHAPES["one"])
+    points = " L".join(f"{x + size * a:.1f} {y + size * b:.1f}" for a, b in corners)
+    return f"M{points} Z"
 
 
 @dataclass(frozen=True)
@@ -104,6 +120,23 @@ class Plot:
             area = f"{px[0]:.1f},{floor} {' '.join(points)} {px[-1]:.1f},{floor}"
             self._marks.append(tag("polygon", points=area, class_=f"area {style}"))
         self._marks.append(tag("polyline", points=" ".join(points), class_=f"line {style}"))
+
+    def band(self, x: ArrayLike, low: ArrayLike, high: ArrayLike, style: str) -> None:
+        """Add the area between two lines."""
+        px = self._px(x).tolist()
+        there = [f"{a:.1f},{b:.1f}" for a, b in zip(px, self._py(low).tolist(), strict=True)]
+        back = [f"{a:.1f},{b:.1f}" for a, b in zip(px, self._py(high).tolist(), strict=True)]
+        self._marks.append(tag("polygon", points=" ".join(there + back[::-1]), class_=f"area {style}"))
+
+    def marker(self, x: float, y: float, style: str) -> tuple[float, float]:
+        """Add the point shape of a style, and return where it lies in the picture."""
+        px, py = float(self._px(x)), float(self._py(y))
+        self._marks.append(tag("path", d=shape(px, py, style), class_=f"dot {style}"))
+        return px, py
+
+    def text(self, x: float, y: float, text: str, anchor: str = "start") -> None:
+        """Add a text at a place in the picture, not in the units of the axes."""
+        self._marks.append(tag("text", text, x=x, y=y, class_="mark", text_anchor=anchor))
 
     def bars(self, edges: Sequence[float], heights: Sequence[float], style: str) -> None:
         """Add bars between neighbouring edges; those of height 0 are not drawn."""

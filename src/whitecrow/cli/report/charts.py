@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from whitecrow.cli.report.markup import Markup, join, tag
-from whitecrow.cli.report.plot import Axis, Plot
+from whitecrow.page.markup import Markup, join, tag
+from whitecrow.page.parts import STYLES
+from whitecrow.page.plot import Axis, Plot
 
 if TYPE_CHECKING:
     from whitecrow.metrics import CostSummary, EvaluationReport, Interval, ScoreHistogram
 
 __all__ = ["cost_chart", "histogram_chart", "interval_bar", "pr_chart", "roc_chart"]
-
-_STYLES = ("one", "two", "three", "four")
 
 
 def roc_chart(reports: Mapping[str, "EvaluationReport"]) -> Markup:
@@ -24,7 +23,7 @@ def roc_chart(reports: Mapping[str, "EvaluationReport"]) -> Markup:
         "ROC curve: share of anomalies flagged against share of normal rows flagged, for every threshold",
     )
     plot.line([0, 1], [0, 1], "none")
-    for (_, report), style in zip(reports.items(), _STYLES, strict=False):
+    for (_, report), style in zip(reports.items(), STYLES, strict=False):
         plot.line(report.roc.fpr, report.roc.tpr, style, filled=len(reports) == 1)
         x, y = report.metrics["false_positive_rate"].value, report.metrics["recall"].value
         plot.dot(x, y, style, "this threshold" if len(reports) == 1 else "")
@@ -38,7 +37,7 @@ def pr_chart(reports: Mapping[str, "EvaluationReport"]) -> Markup:
         Axis(0, 1, "Precision"),
         "Precision-recall curve: share of true alerts against share of anomalies flagged, for every threshold",
     )
-    for (_, report), style in zip(reports.items(), _STYLES, strict=False):
+    for (_, report), style in zip(reports.items(), STYLES, strict=False):
         # The precision of a recall holds back to the recall before it: steps, not slopes.
         plot.line(report.pr.recall[::-1], report.pr.precision[::-1], style, steps=True, filled=len(reports) == 1)
         x, y = report.metrics["recall"].value, report.metrics["precision"].value

@@ -3,24 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whitecrow.cli.report import sections
-from whitecrow.cli.report.markup import Markup, tag
 from whitecrow.cli.report.words import headlines, lead
 from whitecrow.cli.wording import percent
+from whitecrow.page.document import document
+from whitecrow.page.markup import tag
 
 if TYPE_CHECKING:
     from whitecrow.cli.assessment import Alert, Assessment
     from whitecrow.detectors import Detector
 
 __all__ = ["Page", "model_facts", "render"]
-
-# Nothing may be loaded and no script may run, whatever the data put into the page.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,35 +83,25 @@ def render(page: Page) -> str:
     """Return the HTML document."""
     report = page.assessment.report
     made = page.made.strftime("%d %B %Y, %H:%M %Z").lstrip("0").strip()
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", page.title),
-        tag("style", Markup(files("whitecrow.cli.report").joinpath("report.css").read_text("utf-8"))),
+    return document(
+        page.title,
+        "whitecrow evaluation",
+        [
+            tag("p", lead(report, page.subject), class_="lead"),
+            tag("p", f"{made}. All intervals are {percent(report.level)} intervals.", class_="meta"),
+        ],
+        [
+            tag("p", page.introduction) if page.introduction else None,
+            sections.cards(headlines(report)),
+            sections.doubts(page.notes),
+            sections.comparison(page.rivals) if len(page.rivals) > 1 else None,
+            sections.ranking(report),
+            sections.decisions(report),
+            sections.kinds(report),
+            sections.costs(report),
+            sections.alert_list(page.alerts),
+            sections.provenance(page.model, page.data),
+            sections.definitions(),
+        ],
+        style=files("whitecrow.cli.report").joinpath("report.css").read_text("utf-8"),
     )
-    header = tag(
-        "header",
-        tag("p", "whitecrow evaluation", class_="brand"),
-        tag("h1", page.title),
-        tag("p", lead(report, page.subject), class_="lead"),
-        tag("p", f"{made}. All intervals are {percent(report.level)} intervals.", class_="meta"),
-    )
-    main = tag(
-        "main",
-        tag("p", page.introduction) if page.introduction else None,
-        sections.cards(headlines(report)),
-        sections.doubts(page.notes),
-        sections.comparison(page.rivals) if len(page.rivals) > 1 else None,
-        sections.ranking(report),
-        sections.decisions(report),
-        sections.kinds(report),
-        sections.costs(report),
-        sections.alert_list(page.alerts),
-        sections.provenance(page.model, page.data),
-        sections.definitions(),
-    )
-    footer = tag("footer", tag("p", f"Made by whitecrow {version('whitecrow')}. This file is complete in itself."))
-    return "<!doctype html>\n" + tag("html", head, tag("body", header, main, footer), lang="en") + "\n"

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from whitecrow.cli.report.charts import cost_chart, histogram_chart, interval_bar, pr_chart, roc_chart
-from whitecrow.cli.report.markup import Markup, join, tag
-from whitecrow.cli.report.parts import (
+from whitecrow.cli.report.words import DEFINITIONS, between
+from whitecrow.cli.wording import NAMES, percent
+from whitecrow.page.markup import Markup, join, tag
+from whitecrow.page.parts import (
     STYLES,
     facts,
     figure,
     key,
-    metric_table,
     number_cell,
     numbers,
     section,
@@ -18,8 +19,6 @@ from whitecrow.cli.report.parts import (
     swatch,
     table_of,
 )
-from whitecrow.cli.report.words import DEFINITIONS, between
-from whitecrow.cli.wording import NAMES, percent
 
 if TYPE_CHECKING:
     from whitecrow.cli.assessment import Alert, Assessment
@@ -131,7 +130,7 @@ def ranking(report: "EvaluationReport") -> Markup:
         ),
         tag(
             "div",
-            tag("div", metric_table(report.metrics, report.baselines, names), class_="panel scroll", tabindex=0),
+            tag("div", _metric_table(report.metrics, report.baselines, names), class_="panel scroll", tabindex=0),
             tag(
                 "div",
                 table_of(
@@ -146,6 +145,20 @@ def ranking(report: "EvaluationReport") -> Markup:
             class_="pair",
         ),
     )
+
+
+def _metric_table(figures: Mapping[str, "Interval"], baselines: Mapping[str, float], names: Sequence[str]) -> Markup:
+    """Return figures with their intervals and the values of no skill."""
+    rows = [
+        [
+            tag("th", NAMES[name], scope="row"),
+            number_cell(f"{figures[name].value:.3f}"),
+            number_cell(between(figures[name])),
+            number_cell(f"{baselines[name]:.3f}" if name in baselines else ""),
+        ]
+        for name in names
+    ]
+    return table_of(["", "Value", "Interval", "No skill"], rows, right=(1, 2, 3))
 
 
 def decisions(report: "EvaluationReport") -> Markup:
@@ -189,7 +202,7 @@ def decisions(report: "EvaluationReport") -> Markup:
             tag(
                 "div",
                 tag("div", _confusion(report), class_="panel"),
-                tag("div", metric_table(report.metrics, report.baselines, names), class_="panel scroll", tabindex=0),
+                tag("div", _metric_table(report.metrics, report.baselines, names), class_="panel scroll", tabindex=0),
                 class_="stack",
             ),
             class_="pair",
