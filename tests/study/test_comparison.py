@@ -5,9 +5,9 @@ import pytest
 from recorded_ranks import DISTINCT, TIES
 
 from whitecrow.core.errors import DataError, ParameterError
-from whitecrow.study.comparison import CriticalDifference, NoRanking, critical_difference
-from whitecrow.study.paired import smallest_p, wilcoxon
-from whitecrow.study.ranking import average_ranks, friedman, wilcoxon_holm
+from whitecrow.study.statistics.comparison import CriticalDifference, NoRanking, critical_difference
+from whitecrow.study.statistics.paired import smallest_p, wilcoxon
+from whitecrow.study.statistics.ranking import average_ranks, friedman, wilcoxon_holm
 
 # Row j lifts detector j well above the noise.
 LIFT = 0.2 * np.eye(6)

@@ -74,5 +74,5 @@ def test_a_killed_worker_costs_nothing(make_study, tmp_path, cluster):
 
 
 def test_a_scheduler_that_does_not_answer_is_named(make_study, tmp_path):
-    with pytest.raises(ParameterError, match="No Dask scheduler answers at tcp://127.0.0.1:9"):
+    with pytest.raises(ParameterError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         run_study(make_study(), Store(tmp_path), backend="dask", address="tcp://127.0.0.1:9")

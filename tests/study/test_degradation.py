@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 
 from whitecrow.core.errors import DataError, ParameterError
-from whitecrow.study.degradation import degradation
-from whitecrow.study.statistics import seed_interval
+from whitecrow.study.statistics.degradation import degradation
+from whitecrow.study.statistics.intervals import seed_interval
 
 SHARES = [0, 0.02, 0.05, 0.1, 0.25]
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from whitecrow.core.errors import DataError, ParameterError
-from whitecrow.study.paired import paired_difference, rank_agreement, smallest_p, wilcoxon
-from whitecrow.study.statistics import seed_interval
+from whitecrow.study.statistics.intervals import seed_interval
+from whitecrow.study.statistics.paired import paired_difference, rank_agreement, smallest_p, wilcoxon
 
 small_integers = st.lists(st.integers(-4, 4), min_size=1, max_size=12)
 

@@ -9,8 +9,8 @@ from recorded_ranks import DISTINCT, TIES
 from scipy import stats
 
 from whitecrow.core.errors import DataError, ParameterError
-from whitecrow.study.paired import smallest_p, wilcoxon
-from whitecrow.study.ranking import average_ranks, complete_blocks, friedman, nemenyi_distance, wilcoxon_holm
+from whitecrow.study.statistics.paired import smallest_p, wilcoxon
+from whitecrow.study.statistics.ranking import average_ranks, complete_blocks, friedman, nemenyi_distance, wilcoxon_holm
 
 recorded = pytest.mark.parametrize("example", [TIES, DISTINCT], ids=["ties", "distinct"])
 # Few levels make ties common; eighths are exact, so that a constant added to a block rounds nothing.

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from whitecrow.core.errors import DataError, ParameterError
-from whitecrow.study.statistics import seed_interval, small_sample_level, study_interval
+from whitecrow.study.statistics.intervals import seed_interval, small_sample_level, study_interval
 
 
 def coverage(draw, interval, n_studies):

@@ -9,13 +9,13 @@ from scipy import stats
 from stored_studies import fill, noise, study_of
 
 from whitecrow.core.errors import UnknownNameError
-from whitecrow.study.comparison import CriticalDifference, NoRanking
-from whitecrow.study.degradation import degradation
-from whitecrow.study.paired import paired_difference
-from whitecrow.study.results import load_results
-from whitecrow.study.statistics import seed_interval, study_interval
+from whitecrow.study.statistics.comparison import CriticalDifference, NoRanking
+from whitecrow.study.statistics.degradation import degradation
+from whitecrow.study.statistics.intervals import seed_interval, study_interval
+from whitecrow.study.statistics.paired import paired_difference
 from whitecrow.study.store import Store
 from whitecrow.study.summary import overview, summarise
+from whitecrow.study.summary.results import load_results
 
 SHARES = [0.0, 0.02, 0.05]
 

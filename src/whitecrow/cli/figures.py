@@ -40,9 +40,14 @@ def facts(lines: Mapping[str, str]) -> Table:
 
 
 def listing(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", right: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str = "",
+    right: Sequence[str] = (),
+    whole: Sequence[str] = (),
 ) -> Table:
-    """Return a table of texts; ``right`` names the columns that hold numbers."""
+    """Return a table of texts; ``right`` names the columns that hold numbers, ``whole`` others that are not broken."""
     table = Table(
         box=SIMPLE_HEAD, title=Text(clean(title), "bold") if title else None, title_justify="left", pad_edge=False
     )
@@ -50,8 +55,8 @@ def listing(
     for k, name in enumerate(columns):
         number = name in right
         # Numbers and the name in front stay whole; the others share the room that is left.
-        whole = number or (k == 0 and last > 0)
-        table.add_column(name, justify="right" if number else "left", no_wrap=whole, overflow="fold")
+        unbroken = number or (k == 0 and last > 0) or name in whole
+        table.add_column(name, justify="right" if number else "left", no_wrap=unbroken, overflow="fold")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(clean(str(cell))) for cell in row))
     return table

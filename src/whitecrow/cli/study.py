@@ -132,7 +132,7 @@ def show(
         table = overview(opened, chosen.name, figure)
         rows = [[_cell(value) for value in row] for row in table.iter_rows()]
         title = f"{figure or chosen.figures[0]}, {chosen.name}"
-        shown = listing(table.columns, rows, title=title, right=table.columns[2:])
+        shown = listing(table.columns, rows, title=title, whole=table.columns)
         console.result({"study": chosen.name, "figure": figure or chosen.figures[0], "rows": table.to_dicts()}, shown)
 
 

@@ -15,7 +15,7 @@ from whitecrow.data.tables import as_table
 from whitecrow.metrics.inputs import binary
 from whitecrow.study.figures import Figure, figure
 from whitecrow.study.label_columns import both_classes, is_label, near_label
-from whitecrow.study.splits import Split
+from whitecrow.study.protocols.splits import Split
 
 __all__ = [
     "DuplicateReport",

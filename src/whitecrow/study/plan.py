@@ -180,7 +180,7 @@ class Study:
     detectors : tuple of DetectorChoice
         Detectors.
     protocol : str, default="house"
-        One of :func:`whitecrow.study.protocols`.
+        One of :func:`whitecrow.study.protocol_names`.
     options : dict, optional
         Its options.
     regimes : tuple of str, default=("clean",)
@@ -350,12 +350,12 @@ def load_study(path: str | Path) -> Study:
             raise FileFormatError(f"{file} is no TOML: {error}. Correct it there.") from error
     elif suffix in (".yaml", ".yml"):
         try:
-            import yaml
+            from yaml import YAMLError, safe_load
         except ImportError as error:
             raise missing_extra("pyyaml", "yaml", "A study in a YAML file") from error
         try:
-            document = yaml.safe_load(file.read_text("utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            document = safe_load(file.read_text("utf-8"))
+        except (YAMLError, UnicodeDecodeError) as error:
             raise FileFormatError(f"{file} is no YAML: {error}. Correct it there.") from error
     else:
         raise FileFormatError(f"{file}: a study is a .toml or a .yaml file.")

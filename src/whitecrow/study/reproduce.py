@@ -10,13 +10,13 @@ import numpy as np
 
 from whitecrow.core.errors import DatasetError, ParameterError
 from whitecrow.data.datasets import dataset_entries, load_dataset
-from whitecrow.study.deepad import DEEPAD_SOURCES, write_deepad
 from whitecrow.study.figures import figure as figure_named
 from whitecrow.study.plan import DataChoice, Study
+from whitecrow.study.published.deepad import DEEPAD_SOURCES, write_deepad
 from whitecrow.study.published.rows import Reproduction, Row
 from whitecrow.study.published.tables import PublishedFigure, Table, load_table, read_published
-from whitecrow.study.results import Results, load_results
 from whitecrow.study.store import Store
+from whitecrow.study.summary.results import Results, load_results
 
 __all__ = ["Plan", "absent_data", "compare", "needed_data", "plan_table"]
 

@@ -9,8 +9,8 @@ from whitecrow.metrics.intervals import Interval
 from whitecrow.page.markup import Markup, join, tag
 from whitecrow.page.parts import STYLES
 from whitecrow.page.plot import HEIGHT, WIDTH, Axis, Plot, label_of, shape
-from whitecrow.study.comparison import CriticalDifference
-from whitecrow.study.robustness import Curves
+from whitecrow.study.statistics.comparison import CriticalDifference
+from whitecrow.study.summary.robustness import Curves
 
 __all__ = ["GROUP", "cost_chart", "curve_axis", "curve_chart", "difference_chart", "line_key", "rank_diagram"]
 

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 
 from whitecrow.page.wording import clean
-from whitecrow.study.comparison import CriticalDifference
 from whitecrow.study.figures import figure
 from whitecrow.study.report import tables, words
 from whitecrow.study.report.tables import BEST, Table
+from whitecrow.study.statistics.comparison import CriticalDifference
 from whitecrow.study.summary import Part, Summary
 
 __all__ = ["escaped", "markdown", "table_text"]

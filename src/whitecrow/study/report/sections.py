@@ -7,13 +7,13 @@ from whitecrow.metrics.intervals import Interval
 from whitecrow.page.markup import Markup, join, tag
 from whitecrow.page.parts import section, table_of
 from whitecrow.page.plot import Axis
-from whitecrow.study.comparison import CriticalDifference
 from whitecrow.study.figures import figure
-from whitecrow.study.quality import Ranking
 from whitecrow.study.report import charts, tables, words
 from whitecrow.study.report.tables import BEST, Table
-from whitecrow.study.robustness import Curves
+from whitecrow.study.statistics.comparison import CriticalDifference
 from whitecrow.study.summary import Part, Summary
+from whitecrow.study.summary.quality import Ranking
+from whitecrow.study.summary.robustness import Curves
 
 __all__ = ["costs", "curves", "differences", "failures", "households", "kinds", "quality", "ranks", "reading"]
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from whitecrow.page.wording import percent
-from whitecrow.study.accounts import Count
-from whitecrow.study.comparison import CriticalDifference
-from whitecrow.study.degradation import Degradation
 from whitecrow.study.figures import figure
-from whitecrow.study.quality import Ranking
 from whitecrow.study.report.words import between, listed, mean_text, number, share_text
-from whitecrow.study.robustness import Curves
+from whitecrow.study.statistics.comparison import CriticalDifference
+from whitecrow.study.statistics.degradation import Degradation
 from whitecrow.study.summary import Part, Summary
+from whitecrow.study.summary.accounts import Count
+from whitecrow.study.summary.quality import Ranking
+from whitecrow.study.summary.robustness import Curves
 
 __all__ = [
     "BEST",

@@ -7,11 +7,11 @@ from typing import Any
 
 from whitecrow.core.registry import load
 from whitecrow.metrics.intervals import Interval
-from whitecrow.study.comparison import NoRanking
 from whitecrow.study.figures import figure
-from whitecrow.study.paired import smallest_p
-from whitecrow.study.quality import Mean, Ranking
+from whitecrow.study.statistics.comparison import NoRanking
+from whitecrow.study.statistics.paired import smallest_p
 from whitecrow.study.summary import Part, Summary
+from whitecrow.study.summary.quality import Mean, Ranking
 
 __all__ = [
     "STATISTICS",

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from whitecrow.core.errors import DataError
 from whitecrow.core.parameters import Natural, check
 from whitecrow.metrics.intervals import Level
-from whitecrow.study.paired import smallest_p, wilcoxon
-from whitecrow.study.ranking import Friedman, average_ranks, complete_blocks, friedman, wilcoxon_holm
-from whitecrow.study.statistics import figures
+from whitecrow.study.statistics.intervals import figures
+from whitecrow.study.statistics.paired import smallest_p, wilcoxon
+from whitecrow.study.statistics.ranking import Friedman, average_ranks, complete_blocks, friedman, wilcoxon_holm
 
 __all__ = ["CriticalDifference", "NoRanking", "critical_difference"]
 

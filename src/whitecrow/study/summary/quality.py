@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitecrow.metrics.intervals import Interval
-from whitecrow.study.comparison import CriticalDifference, NoRanking, critical_difference
-from whitecrow.study.paired import PairedDifference, paired_difference
-from whitecrow.study.statistics import seed_interval, study_interval
+from whitecrow.study.statistics.comparison import CriticalDifference, NoRanking, critical_difference
+from whitecrow.study.statistics.intervals import seed_interval, study_interval
+from whitecrow.study.statistics.paired import PairedDifference, paired_difference
 
 __all__ = ["Difference", "Mean", "Ranking", "mean_of", "over_datasets", "paired", "rank_datasets", "rank_splits"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from whitecrow.study.results import Results
+from whitecrow.study.summary.results import Results
 
 __all__ = ["Cost", "Count", "DataFacts", "costs", "counts", "data_facts"]
 

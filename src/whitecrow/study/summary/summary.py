@@ -9,10 +9,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from whitecrow.core.errors import UnknownNameError
-from whitecrow.study.accounts import Cost, Count, DataFacts, costs, counts, data_facts
-from whitecrow.study.comparison import CriticalDifference
 from whitecrow.study.figures import figure
-from whitecrow.study.quality import (
+from whitecrow.study.statistics.comparison import CriticalDifference
+from whitecrow.study.store import Store
+from whitecrow.study.summary.accounts import Cost, Count, DataFacts, costs, counts, data_facts
+from whitecrow.study.summary.quality import (
     Difference,
     Mean,
     Ranking,
@@ -22,9 +23,8 @@ from whitecrow.study.quality import (
     rank_datasets,
     rank_splits,
 )
-from whitecrow.study.results import Results, load_results
-from whitecrow.study.robustness import Curves, Recall, curves, recalls
-from whitecrow.study.store import Store
+from whitecrow.study.summary.results import Results, load_results
+from whitecrow.study.summary.robustness import Curves, Recall, curves, recalls
 
 __all__ = ["Part", "Summary", "overview", "summarise"]
 

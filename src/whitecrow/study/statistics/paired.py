@@ -10,7 +10,7 @@ from scipy import stats
 from whitecrow.core.errors import DataError
 from whitecrow.core.parameters import Count, Natural, check
 from whitecrow.metrics.intervals import Interval
-from whitecrow.study.statistics import figures, seed_interval
+from whitecrow.study.statistics.intervals import figures, seed_interval
 
 __all__ = [
     "PairedDifference",

@@ -10,8 +10,8 @@ from scipy import stats
 from whitecrow.core.errors import DataError
 from whitecrow.core.parameters import Natural, check
 from whitecrow.metrics.intervals import Level
-from whitecrow.study.paired import wilcoxon
-from whitecrow.study.statistics import figures
+from whitecrow.study.statistics.intervals import figures
+from whitecrow.study.statistics.paired import wilcoxon
 
 __all__ = [
     "Blocks",
@@ -137,7 +137,7 @@ def friedman(values: ArrayLike) -> Friedman:
 def wilcoxon_holm(values: ArrayLike) -> NDArray[np.float64]:
     """Return the p-values of all pairs of detectors, adjusted for their number.
 
-    Each pair is compared by :func:`~whitecrow.study.paired.wilcoxon`; Holm's step-down method keeps the
+    Each pair is compared by :func:`~whitecrow.study.statistics.paired.wilcoxon`; Holm's step-down method keeps the
     chance of any false difference within the level.
 
     Parameters
@@ -177,8 +177,9 @@ def nemenyi_distance(n_blocks: int, n_detectors: int, alpha: float = 0.05) -> fl
     .. math:: CD = \frac{q_\alpha}{\sqrt 2} \sqrt{\frac{k (k + 1)}{6 n}}
 
     with the upper quantile :math:`q_\alpha` of the studentised range. It is the bar of the classical
-    critical-difference diagram. The cliques of :func:`~whitecrow.study.comparison.critical_difference` do not
-    use it: whether two detectors differ by mean ranks depends on which others are in the study.
+    critical-difference diagram. The cliques of
+    :func:`~whitecrow.study.statistics.comparison.critical_difference` do not use it: whether two detectors
+    differ by mean ranks depends on which others are in the study.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from whitecrow.core.errors import ParameterError
 from whitecrow.core.parameters import Count, Probability, fields
 from whitecrow.core.registry import unknown_name
 from whitecrow.data.contamination import house_split
-from whitecrow.study.literature import (
+from whitecrow.study.protocols.literature import (
     ADBenchOneClass,
     ADBenchUnsupervised,
     ALADSplit,
@@ -17,7 +17,7 @@ from whitecrow.study.literature import (
     DeepadSplit,
     GOADSplit,
 )
-from whitecrow.study.splits import (
+from whitecrow.study.protocols.splits import (
     Flags,
     Indices,
     Names,
@@ -29,7 +29,7 @@ from whitecrow.study.splits import (
     with_ratio,
 )
 
-__all__ = ["House", "Protocol", "Robustness", "SemiSupervised", "Split", "protocol", "protocols"]
+__all__ = ["House", "Protocol", "Robustness", "SemiSupervised", "Split", "protocol", "protocol_names"]
 
 # Streams of the draws that come on top of the house split.
 _LABELLED, _INJECTED = 2, 3
@@ -195,7 +195,7 @@ _PROTOCOLS: dict[str, type[Protocol]] = {
 }
 
 
-def protocols() -> list[str]:
+def protocol_names() -> list[str]:
     """Return the names of the protocols, in alphabetical order."""
     return sorted(_PROTOCOLS)
 
@@ -206,7 +206,7 @@ def protocol(name: str, **options: Any) -> Protocol:
     Parameters
     ----------
     name : str
-        One of :func:`protocols`.
+        One of :func:`protocol_names`.
     **options
         Its options, as named in the docstring of its class.
 
@@ -225,7 +225,7 @@ def protocol(name: str, **options: Any) -> Protocol:
     """
     cls = _PROTOCOLS.get(name) if isinstance(name, str) else None
     if cls is None:
-        raise unknown_name("protocol", name, protocols())
+        raise unknown_name("protocol", name, protocol_names())
     accepted = list(fields(cls))
     if unknown := [option for option in options if option not in accepted]:
         raise ParameterError(f"{name} has no option {', '.join(unknown)}; accepted are {', '.join(accepted)}.")

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from whitecrow.core.errors import DataError
 from whitecrow.core.parameters import check
 from whitecrow.metrics.intervals import Level, check_bootstrap
-from whitecrow.study.statistics import figures, small_sample_level
+from whitecrow.study.statistics.intervals import figures, small_sample_level
 
 __all__ = ["Breakdown", "Degradation", "degradation"]
 
@@ -102,7 +102,7 @@ def degradation(
     chance : float, default=0.0
         Score of guessing, such as 0.5 for AUROC and the share of anomalies for average precision.
     level, n_resamples, seed
-        As for :func:`~whitecrow.study.statistics.seed_interval`.
+        As for :func:`~whitecrow.study.statistics.intervals.seed_interval`.
 
     Returns
     -------

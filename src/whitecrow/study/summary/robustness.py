@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from whitecrow.study.degradation import Degradation, degradation
-from whitecrow.study.results import Results
+from whitecrow.study.statistics.degradation import Degradation, degradation
+from whitecrow.study.summary.results import Results
 
 __all__ = ["Curves", "Recall", "curves", "recalls"]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from whitecrow.core.errors import ParameterError
 from whitecrow.core.parameters import Count
-from whitecrow.study.splits import (
+from whitecrow.study.protocols.splits import (
     Flags,
     Indices,
     Names,
