@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from whitecrow.cli import score as score_module
-from whitecrow.cli.streaming import scored_batches
+from whitecrow.cli.streaming import scored_batches, table_batches
 from whitecrow.data import read_table
 from whitecrow.io import load
 
@@ -92,10 +92,10 @@ def test_without_held_out_rows_p_values_are_empty_and_a_note_says_so(run, folder
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_what_stops_it_half_way_leaves_no_output(run, folder, tmp_path, monkeypatch, error):
     def some(file, detector):
-        yield from list(scored_batches(file, detector, batch_rows=500))[:2]
+        yield from list(table_batches(file, detector, batch_rows=500))[:2]
         raise error
 
-    monkeypatch.setattr(score_module, "scored_batches", some)
+    monkeypatch.setattr(score_module, "table_batches", some)
     answer = run("score", folder.test, "--model", folder.pca, "-o", tmp_path / "s.csv")
     assert answer.code == (130 if error is KeyboardInterrupt else 1)
     assert list(tmp_path.iterdir()) == []
@@ -115,9 +115,9 @@ def test_a_note_is_given_once_for_all_batches(run, folder, tmp_path, monkeypatch
     table.write_parquet(holes)
 
     def small(file, detector):
-        yield from scored_batches(file, detector, batch_rows=300)
+        yield from table_batches(file, detector, batch_rows=300)
 
-    monkeypatch.setattr(score_module, "scored_batches", small)
+    monkeypatch.setattr(score_module, "table_batches", small)
     answer = run("score", holes, "--model", folder.pca, "-o", tmp_path / "s.csv", "--json")
     assert len(answer.document["warnings"]) == 1
     assert "'duration'" in answer.document["warnings"][0]

@@ -10,7 +10,6 @@ from rich.text import Text
 
 from whitecrow.cli.console import Options
 from whitecrow.cli.figures import alerts_table, comparison_table, facts
-from whitecrow.cli.score import added_columns, with_scores
 from whitecrow.cli.wording import percent
 from whitecrow.core.errors import DataError
 
@@ -56,6 +55,7 @@ def demo(
             from whitecrow.cli.streaming import Scored
             from whitecrow.core.files import write_bytes
             from whitecrow.data import TableWriter
+            from whitecrow.io.batches import score_batch
 
             bar.update("Simulating traffic")
             earlier, later = _simulate(files, seed)
@@ -70,13 +70,13 @@ def demo(
             detector, assessment = fitted[_DETAILED], assessments[_DETAILED]
             bar.update("Explaining the alerts")
             found = LabelledScores(detector, "label", _REPORTED_ALERTS)
-            scores = detector.anomaly_score(later)
-            found.add(Scored(later, scores, 1))
+            scored = score_batch(later, detector)
+            found.add(Scored(later, scored["score"].to_numpy(), 1))
             alerts, _ = explained(detector, found.best, 3, assessment.labels)
             bar.update("Writing")
             detector.save(files["model"])
             with TableWriter(files["scores"]) as writer:
-                writer.write(with_scores(later, added_columns(detector, scores), files["later"]))
+                writer.write(scored)
             page = Page(
                 title="Three detectors on simulated traffic",
                 subject=_DETAILED,

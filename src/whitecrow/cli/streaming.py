@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
     from whitecrow.detectors import Detector
 
-__all__ = ["Scored", "TopRows", "check_output", "require_file", "scored_batches"]
+__all__ = [
+    "Scored",
+    "TopRows",
+    "check_folder",
+    "check_output",
+    "require_file",
+    "scored_batches",
+    "table_batches",
+]
 
 
 class Scored(NamedTuple):
@@ -25,18 +33,17 @@ class Scored(NamedTuple):
     first: int  # number of the first row, from 1
 
 
-def scored_batches(path: Path, detector: "Detector", batch_rows: int = 1 << 16) -> Iterator[Scored]:
-    """Score a file batch by batch.
+def table_batches(path: Path, detector: "Detector", batch_rows: int = 1 << 16) -> Iterator["pl.DataFrame"]:
+    """Read a file batch by batch, with the types that the detector was fitted with.
 
-    Text is read with the types that the detector was fitted with: a category stays text even if all its
-    values in this file are numbers. Numbers, dates and truth values arrive as the file has them.
+    In text a category stays text even if all its values in this file are numbers. Numbers, dates and truth
+    values arrive as the file has them.
 
     Yields
     ------
-    Scored
+    polars.DataFrame
         All columns of the file, in their order.
     """
-    import numpy as np
     import polars as pl
 
     from whitecrow.data import iter_batches
@@ -44,8 +51,21 @@ def scored_batches(path: Path, detector: "Detector", batch_rows: int = 1 << 16) 
     categories = {column.name: pl.String() for column in detector.encoder_.columns_ if column.kind == "category"}
     # Parquet says itself what its columns are.
     schema = {} if path.suffix.lower() == ".parquet" else categories
+    yield from iter_batches(path, schema=schema, batch_rows=batch_rows)
+
+
+def scored_batches(path: Path, detector: "Detector", batch_rows: int = 1 << 16) -> Iterator[Scored]:
+    """Read a file as :func:`table_batches` does, and score it.
+
+    Yields
+    ------
+    Scored
+        All columns of the file, in their order.
+    """
+    import numpy as np
+
     first = 1
-    for rows in iter_batches(path, schema=schema, batch_rows=batch_rows):
+    for rows in table_batches(path, detector, batch_rows):
         scores = detector.anomaly_score(rows) if rows.height else np.empty(0)
         yield Scored(rows, scores, first)
         first += rows.height
@@ -111,6 +131,30 @@ def check_output(option: str, path: Path, suffixes: tuple[str, ...] = ()) -> Non
         raise ParameterError(f"{option} {path}: the name must end in {', '.join(suffixes)}.")
     if path.is_dir():
         raise DataError(f"{option} {path} is a folder. Give the name of a file in it.")
+    _check_parent(option, path)
+
+
+def check_folder(option: str, path: Path, source: Path) -> None:
+    """Check before any work that a folder for the rows of ``source`` can be made or filled.
+
+    Raises
+    ------
+    ParameterError
+        If it is the source or lies in it.
+    DataError
+        If it is a file, or cannot be written to.
+    """
+    if path.exists() and not path.is_dir():
+        raise DataError(f"{option} {path} is a file, and the scores go to a folder of files. Give another name.")
+    inner, outer = path.resolve(), source.resolve()
+    if inner == outer or outer in inner.parents:
+        raise ParameterError(f"{option} {path} is the folder of the input, or lies in it. Give another.")
+    _check_parent(option, path)
+    if path.is_dir() and not os.access(path, os.W_OK):
+        raise DataError(f"{option} {path}: this folder cannot be written to. Choose another.")
+
+
+def _check_parent(option: str, path: Path) -> None:
     folder = path.absolute().parent
     if not folder.is_dir():
         raise DataError(f"{option} {path}: the folder {folder} does not exist. Create it first.")

@@ -16,8 +16,9 @@
 
     WhitecrowWarning          (UserWarning)
 
-``NotFittedError`` lives in :mod:`whitecrow.detectors`, because it derives from scikit-learn's; ``LeakError``
-(ValueError), for a study that would see its test, in :mod:`whitecrow.study`.
+``NotFittedError`` lives in :mod:`whitecrow.detectors`, because it derives from scikit-learn's. Those that one part alone
+raises live there: ``ClusterError`` (ConnectionError) in :mod:`whitecrow.io`; ``LeakError`` and ``StoreError``
+(ValueError) in :mod:`whitecrow.study`.
 Each message says what was given, what is accepted and what to do.
 """
 
