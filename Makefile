@@ -30,6 +30,8 @@ bench: $(BENCH)/.installed
 reproduce: $(VENV)/.installed
 	$(BIN)/python benchmarks/published.py
 	$(BIN)/python benchmarks/soundness.py
+	$(BIN)/python benchmarks/selection.py
+	$(BIN)/python benchmarks/evidence.py
 	$(BIN)/python benchmarks/adbench.py $(if $(PUBLISHED),--published $(PUBLISHED))
 
 clean:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError, Parameter
 
-from whitecrow.cli import data, demo, detectors, evaluate, explain, fit, inspect, score, study
+from whitecrow.cli import data, demo, detectors, evaluate, explain, fit, inspect, reproduce, score, select, study
 from whitecrow.cli.console import fail
 from whitecrow.core.errors import ParameterError, UnknownNameError, WhitecrowError
 
@@ -33,7 +33,9 @@ app.command(score.score)
 app.command(explain.explain)
 app.command(evaluate.evaluate)
 app.command(inspect.inspect)
+app.command(select.select)
 app.command(study.app)
+app.command(reproduce.app)
 app.command(data.app)
 app.command(detectors.app)
 
