@@ -1,5 +1,6 @@
 """A study computes what is missing, stops what takes too much, counts what fails, and ends the same when broken off."""
 
+import json
 import os
 import random
 import signal
@@ -200,6 +201,40 @@ def test_a_worker_whose_owner_is_gone_ends(make_study, tmp_path):
         time.sleep(0.1)
     else:
         assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_run_that_is_killed_leaves_nothing_running(make_study, misbehaving, tmp_path):
+    study = make_study(detectors=misbehaving("sleep"), seeds=2)
+    script = (
+        "import json, sys\nfrom whitecrow.study import Store, Study, run_study\n"
+        "run_study(Study.of(json.loads(sys.argv[1])), Store(sys.argv[2]), jobs=2)\n"
+    )
+    arguments = [sys.executable, "-c", script, json.dumps(study.document()), str(tmp_path / "store")]
+    run = subprocess.Popen(arguments, env={**os.environ, "MARK": str(tmp_path)})
+
+    def started():
+        mine = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                if (
+                    str(tmp_path).encode() in (entry / "environ").read_bytes()
+                    and b"study.worker" in (entry / "cmdline").read_bytes()
+                ):
+                    mine.append(entry)
+            except OSError:
+                continue
+        return mine
+
+    def wait(condition):
+        end = time.monotonic() + 60
+        while not condition() and time.monotonic() < end:
+            time.sleep(0.1)
+        return condition()
+
+    assert wait(started)
+    run.kill()
+    run.wait()
+    assert wait(lambda: not started())
 
 
 @pytest.mark.slow

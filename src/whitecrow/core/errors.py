@@ -16,8 +16,8 @@
 
     WhitecrowWarning          (UserWarning)
 
-``NotFittedError`` lives in :mod:`whitecrow.detectors`, because it derives from scikit-learn's. Those that one part alone
-raises live there: ``ClusterError`` (ConnectionError) in :mod:`whitecrow.io`; ``LeakError`` and ``StoreError``
+``NotFittedError`` lives in :mod:`whitecrow.detectors`, because it derives from scikit-learn's. Those that one part
+alone raises live there: ``ClusterError`` (ConnectionError) in :mod:`whitecrow.io`; ``LeakError`` and ``StoreError``
 (ValueError) in :mod:`whitecrow.study`.
 Each message says what was given, what is accepted and what to do.
 """

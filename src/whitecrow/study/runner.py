@@ -1,6 +1,7 @@
 """Runs what a store lacks of a study: blocks of cells in watched processes, spread by joblib."""
 
 import atexit
+import os
 import statistics
 import threading
 import time
@@ -255,9 +256,11 @@ def _parallel(jobs: int, backend: Backend, address: str | None) -> Iterator[_Run
     def run(blocks: Sequence[_Block], budget: Budget, root: str | None) -> Iterator[Any]:
         # One task each: joblib would put short ones together, and lose them together.
         one: Any = 1  # joblib's stub knows only "auto"
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=one)
-        yield from parallel(joblib.delayed(_run)(block, budget, root) for block in blocks)
+        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=one, max_nbytes=None)
+        yield from parallel(joblib.delayed(_run)(block, budget, root, owner) for block in blocks)
 
+    # A process that loky starts outlives a run that is killed, until its block ends.
+    owner = os.getpid() if backend == "loky" and jobs > 1 else None
     if backend == "dask":
         with _dask_client(address) as client, joblib.parallel_config("dask", client=client):
             yield run
@@ -289,19 +292,19 @@ def _dask_client(address: str | None) -> Iterator[Any]:
         yield client
 
 
-def _run(block: _Block, budget: Budget, root: str | None) -> tuple[_Block, list[dict[str, Any]]]:
+def _run(block: _Block, budget: Budget, root: str | None, owner: int | None) -> tuple[_Block, list[dict[str, Any]]]:
     """Run a block in the worker of this thread; what ends the worker is an error of its cells."""
     worker = getattr(_OWN, "worker", None)
     if worker is None:
         worker = _OWN.worker = Worker(root)
         atexit.register(worker.close)
     try:
-        return block, worker.run(block.cells, budget)
+        return block, worker.run(block.cells, budget, owner=owner)
     except (BudgetError, WorkerError) as error:
         # Together they take more memory than alone, and one that crashes takes the others with it.
         if len(block.cells) > 1 and not getattr(error, "out_of_time", False):
             halves = [_Block((cell,), (key,)) for cell, key in zip(block.cells, block.keys, strict=True)]
-            return block, [outcome for half in halves for outcome in _run(half, budget, root)[1]]
+            return block, [outcome for half in halves for outcome in _run(half, budget, root, owner)[1]]
         failed = Outcome(error=f"{type(error).__name__}: {error}").document()
         return block, [failed for _ in block.cells]
 

@@ -51,15 +51,24 @@ class Worker:
         self._process: subprocess.Popen[str] | None = None
         self._answers: queue.Queue[str] = queue.Queue()
 
-    def run(self, cells: Sequence[Cell], budget: Budget) -> list[dict[str, Any]]:
+    def run(self, cells: Sequence[Cell], budget: Budget, *, owner: int | None = None) -> list[dict[str, Any]]:
         """Return the outcomes of the cells of a block, as JSON has them.
+
+        Parameters
+        ----------
+        cells : sequence of Cell
+            Of one block.
+        budget : Budget
+            What each of them may take.
+        owner : int, optional
+            Parent process for which this one works; once that is gone, nobody waits for the outcome.
 
         Raises
         ------
         BudgetError
             If the block exceeds its time or memory; the process is ended.
         WorkerError
-            If the process ends otherwise.
+            If the process ends otherwise, or the owner is gone.
         """
         process = self._running()
         assert process.stdin is not None
@@ -77,6 +86,9 @@ class Worker:
             except queue.Empty:
                 if process.poll() is not None and self._answers.empty():
                     self._died(process)
+                if owner is not None and os.getppid() != owner:
+                    self.close()
+                    raise WorkerError("The run that asked for it is gone.") from None
                 memory = _resident_mb(process.pid)
                 if memory > budget.memory_mb:
                     self.close()
