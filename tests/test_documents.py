@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
+import whitecrow as wc
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -36,6 +40,15 @@ def test_links_of_the_documents_lead_somewhere() -> None:
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
+
+
+@pytest.mark.parametrize("name", wc.detectors("table"))
+def test_each_detector_has_a_page_that_says_what_it_is(name: str) -> None:
+    title, *sections = re.findall(r"^#+ (.+)$", (ROOT / "docs" / "detectors" / f"{name}.md").read_text(), re.MULTILINE)
+    expected = ["What it does", "When to use it", "Parameters worth changing", "Measured results", "Pitfalls"]
+    assert title
+    assert [section for section in sections if section in expected] == expected
+    assert sections[-1] in ("Reference", "References")
 
 
 def test_import_is_lazy() -> None:
