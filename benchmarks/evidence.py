@@ -16,7 +16,7 @@ from cells import complete, rounded
 import whitecrow as wc
 from whitecrow.data import TableEncoder
 from whitecrow.metrics.intervals import wilson_interval
-from whitecrow.study.evidence import LEVEL, cross_fitted_scores, tail_evidence
+from whitecrow.study.selection.evidence import LEVEL, cross_fitted_scores, tail_evidence
 
 KEY = ("data", "rows", "columns", "part")
 FIGURES = ("found", "tables", "apart")

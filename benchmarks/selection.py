@@ -21,10 +21,10 @@ from cells import Cell, complete, rounded
 
 import whitecrow as wc
 from whitecrow.metrics import auroc
-from whitecrow.study.recommendation import CLEAR, recommend
 from whitecrow.study.selection import CANDIDATES, CRITERIA, DEFAULT, MARGIN, Candidate, select
+from whitecrow.study.selection.recommendation import CLEAR, recommend
+from whitecrow.study.selection.synthetic import KINDS
 from whitecrow.study.statistics.intervals import study_interval
-from whitecrow.study.synthetic import KINDS
 
 SEEDS = ("0", "1")
 REPETITIONS = 3

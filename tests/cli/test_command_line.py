@@ -15,7 +15,9 @@ print("heavy:", heavy, "code:", code)
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["fit", "--help"], ["data", "--help"], ["detectors", "--help"], ["--version"]]
+    "words",
+    [[*words, "--help"] for words in ([], ["fit"], ["data"], ["detectors"], ["study"], ["reproduce"], ["select"])]
+    + [["--version"]],
 )
 def test_help_imports_nothing_heavy(words):
     said = subprocess.run(
@@ -37,7 +39,8 @@ def test_help_answers_within_half_a_cpu_second():
 
 def test_help_names_every_command(run):
     said = run("--help").out
-    for command in ("demo", "data", "detectors", "fit", "score", "explain", "evaluate", "inspect"):
+    commands = "demo data detectors fit score explain evaluate inspect select study reproduce"
+    for command in commands.split():
         assert f" {command} " in said
 
 

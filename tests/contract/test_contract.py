@@ -529,15 +529,17 @@ def test_replicas_are_solo_fits_however_they_run(name: str, blobs: tuple, monkey
     train, test, _ = blobs
     cls, scores = registry.load(name), {}
     claimed = cls.execution
+    few = {"epochs": 4}  # what rounds otherwise grows with each step of a game
     for execution in {"vmap", "loop", claimed} if claimed != "loop" else {"loop"}:
         monkeypatch.setattr(cls, "execution", execution)
-        detector = quick(name, n_replicas=3).fit(*lesson(name, train))
+        detector = quick(name, n_replicas=3, **few).fit(*lesson(name, train))
         scores[execution] = detector._score(detector._encode(test))
     alone = [
-        quick(name, random_state=seed).fit(*lesson(name, train)).anomaly_score(test) for seed in detector.replica_seeds_
+        quick(name, random_state=seed, **few).fit(*lesson(name, train)).anomaly_score(test)
+        for seed in detector.replica_seeds_
     ]
     for execution, values in scores.items():
-        np.testing.assert_allclose(values, np.stack(alone), rtol=2e-4, err_msg=execution)
+        np.testing.assert_allclose(values, alone, rtol=5e-5, atol=1e-6 * np.ptp(alone), err_msg=execution)
 
 
 @pytest.mark.parametrize("name", DEEP)

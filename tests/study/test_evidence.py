@@ -5,7 +5,7 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from whitecrow.core.errors import DataError, ParameterError
-from whitecrow.study.evidence import LEVEL, cross_fitted_scores, tail_evidence
+from whitecrow.study.selection.evidence import LEVEL, cross_fitted_scores, tail_evidence
 
 
 def alarms(draw, n_tables):

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import rankdata
 
 from whitecrow.core.errors import DataError, ParameterError
-from whitecrow.study.recommendation import merits, recommend
+from whitecrow.study.selection.recommendation import merits, recommend
 
 
 def criteria(*candidates, n=6, spread=0.0, seed=0):

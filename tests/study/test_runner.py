@@ -244,18 +244,18 @@ def test_broken_off_twenty_times_it_ends_as_undisturbed(make_study, tmp_path):
     toml.write_text(
         f'data = [{{name = "rows", file = "{make_study.file}", label = "kind"}}]\n'
         f'detectors = [{methods}, "pca", "isolation-forest", "lof"]\n'
-        'protocol = "robustness"\ncontamination = [0.0, 0.05, 0.1]\nseeds = 10\n'
+        'protocol = "robustness"\ncontamination = [0.0, 0.1]\nseeds = 10\n'
     )
-    command = [sys.executable, "-m", "whitecrow", "study", "run", str(toml), "--quiet", "--store"]
+    command = [sys.executable, "-m", "whitecrow.cli", "study", "run", str(toml), "--quiet", "--store"]
     undisturbed = subprocess.run([*command, str(tmp_path / "whole"), "--jobs", "2"], check=False)
     assert undisturbed.returncode == 0
     rng, store = random.Random(0), tmp_path / "broken"
     for k in range(20):
         process = subprocess.Popen([*command, str(store), "--jobs", "1"], stdout=subprocess.DEVNULL)
-        time.sleep(rng.uniform(0.5, 6))
+        time.sleep(rng.uniform(0.5, 5))
         process.send_signal(signal.SIGKILL if k % 2 else signal.SIGINT)
         process.wait(timeout=60)
     assert subprocess.run([*command, str(store)], check=False).returncode == 0
     expected, found = (results(Store(tmp_path / name)) for name in ("whole", "broken"))
-    assert expected.height == 180
+    assert expected.height == 120
     assert found.equals(expected)

@@ -9,9 +9,9 @@ from sklearn.metrics import roc_auc_score
 
 import whitecrow as wc
 from whitecrow.core.errors import DataError, ParameterError, TrainingError, UnknownNameError
-from whitecrow.study import selection as module
 from whitecrow.study.selection import CANDIDATES, DEFAULT, MARGIN, select
-from whitecrow.study.synthetic import KINDS
+from whitecrow.study.selection import selection as module
+from whitecrow.study.selection.synthetic import KINDS
 
 FAST = ("pca", "knn", "one-class-svm")
 

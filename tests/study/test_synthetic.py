@@ -5,7 +5,7 @@ from scipy import stats
 
 from whitecrow.core.errors import DataError, ParameterError
 from whitecrow.data import TableEncoder
-from whitecrow.study.synthetic import KINDS, AnomalyGenerator
+from whitecrow.study.selection.synthetic import KINDS, AnomalyGenerator
 
 
 def generator(X, seed=0):

@@ -14,10 +14,10 @@ from whitecrow.core.errors import DataError, ParameterError, WhitecrowError
 from whitecrow.core.parameters import Count, Natural, Positive, check
 from whitecrow.data import TableEncoder, as_table
 from whitecrow.metrics import auroc
-from whitecrow.study.evidence import Evidence, cross_fitted_scores, tail_evidence
-from whitecrow.study.recommendation import Recommendation, recommend
+from whitecrow.study.selection.evidence import Evidence, cross_fitted_scores, tail_evidence
+from whitecrow.study.selection.recommendation import Recommendation, recommend
+from whitecrow.study.selection.synthetic import KINDS, AnomalyGenerator
 from whitecrow.study.statistics.paired import rank_agreement
-from whitecrow.study.synthetic import KINDS, AnomalyGenerator
 
 __all__ = ["CANDIDATES", "CRITERIA", "DEFAULT", "MARGIN", "Candidate", "Selection", "select"]
 
