@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whitecrow.cli.labels import Labels, read_labels
 from whitecrow.cli.streaming import Scored, TopRows
 from whitecrow.cli.wording import percent
+from whitecrow.data.labels import Labels, read_labels
 
 if TYPE_CHECKING:
     import polars as pl

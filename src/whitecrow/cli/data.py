@@ -9,11 +9,11 @@ from rich.text import Text
 
 from whitecrow.cli.console import Bar, Options, clean
 from whitecrow.cli.figures import facts, listing
-from whitecrow.cli.labels import require_columns
 from whitecrow.cli.score import FORMATS
 from whitecrow.cli.streaming import check_output
 from whitecrow.cli.wording import percent
 from whitecrow.core.registry import unknown_name
+from whitecrow.data.labels import require_columns
 
 __all__ = ["app"]
 
@@ -174,8 +174,8 @@ def describe(
         Values of the label column that mean normal; by default 0, false, no, normal, benign and "-".
     """
     from whitecrow.cli.column_profile import profile_columns
-    from whitecrow.cli.labels import read_labels
     from whitecrow.data import read_table
+    from whitecrow.data.labels import read_labels
 
     with options.console() as console:
         with console.working(f"Reading {file.name}") as bar:

@@ -134,7 +134,7 @@ def _fit(name: str, earlier: "pl.DataFrame", seed: int) -> "Detector":
 
 def _assess(detector: "Detector", later: "pl.DataFrame") -> "Assessment":
     from whitecrow.cli.assessment import assess
-    from whitecrow.cli.labels import read_labels
+    from whitecrow.data.labels import read_labels
     from whitecrow.metrics import Costs
 
     rows = later.drop("label")

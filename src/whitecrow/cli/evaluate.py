@@ -8,9 +8,9 @@ from rich.console import Group
 
 from whitecrow.cli.console import Options
 from whitecrow.cli.figures import evaluation_tables, facts
-from whitecrow.cli.labels import require_columns
 from whitecrow.cli.streaming import check_output, require_file, scored_batches
 from whitecrow.core.errors import DataError
+from whitecrow.data.labels import require_columns
 
 __all__ = ["evaluate"]
 

@@ -11,10 +11,10 @@ from rich.table import Table
 
 from whitecrow.cli.console import Console, Options
 from whitecrow.cli.figures import facts
-from whitecrow.cli.labels import Labels, read_labels, require_columns
 from whitecrow.cli.streaming import check_output, require_file
 from whitecrow.core import parameters, registry
 from whitecrow.core.errors import DataError, ParameterError
+from whitecrow.data.labels import Labels, read_labels, require_columns
 
 if TYPE_CHECKING:
     import polars as pl

@@ -24,6 +24,7 @@ app = App(
     default_parameter=Parameter(negative=()),
 )
 
+_NAMED = 4  # data sets that are absent; more are counted
 _RESULTS = Path("results")
 
 
@@ -53,12 +54,18 @@ def list_tables(
             }
             for table in tables
         ]  # fmt: skip
-        rows = [(e["name"], e["title"], e["published"], ", ".join(e["absent"]) or "none") for e in entries]
+        rows = [(e["name"], e["title"], e["published"], _absent(e["absent"], e["data"])) for e in entries]
         console.result(
             {"tables": entries},
             listing(["Name", "Table", "Published figures", "Absent data"], rows),
             Text("Run one with: whitecrow reproduce NAME --quick, in minutes; without --quick, in hours.", "dim"),
         )
+
+
+def _absent(absent: list[str], needed: list[str]) -> str:
+    if len(absent) <= _NAMED:
+        return ", ".join(absent) or "none"
+    return f"all {len(needed)}" if len(absent) == len(needed) else f"{len(absent)} of {len(needed)}"
 
 
 @app.default

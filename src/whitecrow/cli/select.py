@@ -12,11 +12,11 @@ from rich.text import Text
 
 from whitecrow.cli.console import Options
 from whitecrow.cli.figures import facts, listing
-from whitecrow.cli.labels import require_columns
 from whitecrow.cli.streaming import require_file
 from whitecrow.cli.wording import percent
 from whitecrow.core import registry
 from whitecrow.core.errors import ParameterError
+from whitecrow.data.labels import require_columns
 
 if TYPE_CHECKING:
     from whitecrow.study.selection import Selection

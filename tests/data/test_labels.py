@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whitecrow.cli.labels import NORMAL_NAMES, read_labels
 from whitecrow.core.errors import DataError, ParameterError
+from whitecrow.data.labels import NORMAL_NAMES, read_labels
 
 
 @pytest.mark.parametrize(
