@@ -17,7 +17,7 @@ import whitecrow as wc
 from whitecrow.core import registry
 from whitecrow.core.errors import ParameterError
 from whitecrow.metrics import auroc
-from whitecrow.study.execution import run_block
+from whitecrow.study.execution import Outcome, run_block
 from whitecrow.study.plan import Budget
 from whitecrow.study.runner import run_study
 from whitecrow.study.sources import load_rows
@@ -63,6 +63,16 @@ def test_a_study_runs_once(make_study, tmp_path):
     assert (more.stored, more.done) == (9, 3)
 
 
+def test_what_failed_is_run_again_only_when_asked(make_study, tmp_path):
+    study, store = make_study(detectors=["pca"], seeds=2), Store(tmp_path)
+    key = study.cells[0].key(load_rows(study.data[0]).fingerprint)
+    store.write([(key, study.cells[0], "code", Outcome(error="TrainingError: no").document())])
+    assert run_study(study, store).done == 1
+    assert store.cells("small")["error"].to_list() == ["TrainingError: no", ""]
+    assert run_study(study, store, retry_failed=True).done == 1
+    assert store.cells("small")["error"].to_list() == ["", ""]
+
+
 def test_a_cell_is_what_a_user_would_compute(make_study, tmp_path):
     study, store = make_study(detectors=["knn"]), Store(tmp_path / "store")
     run_study(study, store)
@@ -89,16 +99,13 @@ def test_seeds_that_train_together_end_as_each_alone(make_study):
 
 def test_what_takes_too_long_is_stopped_and_stored(make_study, misbehaving, tmp_path, monkeypatch):
     monkeypatch.setattr("whitecrow.study.worker._GRACE", 0.0)
-    study = make_study(detectors=[*misbehaving("sleep"), "pca"], seeds=1, budget={"seconds": 8})
+    study = make_study(detectors=[*misbehaving("sleep"), "pca"], seeds=1, budget={"seconds": 4})
     store = Store(tmp_path / "store")
     summary = run_study(study, store)
     assert (summary.done, summary.failed) == (2, 1)
     cells = store.cells("small")
     assert "more than its time" in cells.filter(pl.col("detector") == "misbehaving")["error"][0]
     assert cells.filter(pl.col("detector") == "pca")["error"][0] == ""
-    again = run_study(study, store)
-    assert again.done == 0
-    assert run_study(study, store, retry_failed=True).failed == 1
 
 
 def test_what_takes_too_much_memory_is_stopped(make_study, misbehaving):
@@ -243,7 +250,7 @@ def test_broken_off_twenty_times_it_ends_as_undisturbed(make_study, tmp_path):
     methods = '{name = "autoencoder", parameters = {epochs = 3}}, {name = "dagmm", parameters = {epochs = 2}}, "knn"'
     toml.write_text(
         f'data = [{{name = "rows", file = "{make_study.file}", label = "kind"}}]\n'
-        f'detectors = [{methods}, "pca", "isolation-forest", "lof"]\n'
+        f"detectors = [{methods}]\n"
         'protocol = "robustness"\ncontamination = [0.0, 0.1]\nseeds = 10\n'
     )
     command = [sys.executable, "-m", "whitecrow.cli", "study", "run", str(toml), "--quiet", "--store"]
@@ -252,10 +259,10 @@ def test_broken_off_twenty_times_it_ends_as_undisturbed(make_study, tmp_path):
     rng, store = random.Random(0), tmp_path / "broken"
     for k in range(20):
         process = subprocess.Popen([*command, str(store), "--jobs", "1"], stdout=subprocess.DEVNULL)
-        time.sleep(rng.uniform(0.5, 5))
+        time.sleep(rng.uniform(0.5, 4.5))
         process.send_signal(signal.SIGKILL if k % 2 else signal.SIGINT)
         process.wait(timeout=60)
     assert subprocess.run([*command, str(store)], check=False).returncode == 0
     expected, found = (results(Store(tmp_path / name)) for name in ("whole", "broken"))
-    assert expected.height == 120
+    assert expected.height == 60
     assert found.equals(expected)

@@ -282,7 +282,7 @@ def _dask_client(address: str | None) -> Iterator[Any]:
     except ImportError as error:
         raise missing_extra("distributed", "cluster", 'backend="dask"') from error
     try:
-        client = Client(address, timeout="10s")
+        client = Client(address, timeout="5s")
     except (OSError, ValueError) as error:
         raise ParameterError(
             f"No Dask scheduler answers at {address}: {error}. Start one with: dask scheduler, and workers with: dask "
