@@ -189,6 +189,12 @@ def test_a_partial_study_says_so(shown):
         assert "2 of 4" in text
 
 
+def test_a_study_without_the_clean_share_says_why_it_has_no_curves(shown):
+    why = "relative to the share 0"
+    assert all(why in text for text in shown(study_of(contamination=SHARES[1:])))
+    assert not any(why in text for text in shown(study_of(contamination=SHARES)))
+
+
 def test_a_study_without_a_cell_has_a_page(shown):
     page, markdown = shown(study_of(contamination=SHARES), keep=lambda cell: False)
     for text in (Page(page).text, markdown):

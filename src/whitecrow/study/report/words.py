@@ -70,6 +70,9 @@ STATISTICS = {
 }
 
 
+_NO_CURVES = "none against contamination: a breakdown point is relative to the share 0, which the study leaves out"
+
+
 def number(value: float, digits: int = 3) -> str:
     """Return a figure as the report writes it, a dash for NaN."""
     return DASH if math.isnan(value) else f"{value:.{digits}f}" if abs(value) < 1000 else f"{value:,.0f}"
@@ -196,6 +199,7 @@ def protocol_entries(summary: Summary) -> list[tuple[str, str]]:
         *(("Fault" if k else "Its faults", text) for k, text in enumerate(used.faults)),
         ("Options", _settings(options) or "as they stand"),
         *((f"Options for {name}", _settings(given)) for name, given in own.items()),
+        *([("Curves", _NO_CURVES)] if min(study.contamination) > 0 else []),
         ("Threshold", f"{threshold}, set without test labels"),
         ("Budget", f"{study.budget.seconds:g} s and {study.budget.memory_mb:g} MB for a cell"),
     ]
