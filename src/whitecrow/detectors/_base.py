@@ -3,7 +3,6 @@
 import inspect
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import version
@@ -25,6 +24,7 @@ from whitecrow.core.errors import DataError, ParameterError, TrainingError, Whit
 from whitecrow.core.parameters import Contamination, Positive, Probability
 from whitecrow.core.spec import InputSpec, Kind
 from whitecrow.data import TableEncoder, as_table
+from whitecrow.detectors._prepared import Prepared
 from whitecrow.nn import Networks, derive_seed
 from whitecrow.train import Replicas, threads_for
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from whitecrow.calibrate import Threshold
     from whitecrow.explain import Explanation
 
-__all__ = ["Detector", "NotFittedError", "Prepared"]
+__all__ = ["Detector", "NotFittedError"]
 
 _KEPT_SCORES = 100_000
 _KEPT_ROWS = 500
@@ -41,23 +41,6 @@ _ENOUGH_TO_CALIBRATE = 100
 
 class NotFittedError(WhitecrowError, sklearn.exceptions.NotFittedError):
     """The detector has not been fitted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What a fit starts from: encoded rows, labels, and which rows train and which calibrate."""
-
-    encoded: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    fitting: NDArray[np.int64]
-    held_out: NDArray[np.int64]
-    seeds: tuple[int, ...]
-    started: float
-
-    def tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Return the rows to train on, and their labels."""
-        chosen = self.encoded[self.fitting], self.labels[self.fitting]
-        return torch.from_numpy(chosen[0]).to(device), torch.from_numpy(chosen[1]).to(device)
 
 
 @dataclass_transform(kw_only_default=True)
@@ -209,7 +192,7 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         self._complete_fit(prepared)
         return self
 
-    def _prepare_fit(self, X: Any, y: ArrayLike | None) -> "Prepared":
+    def _prepare_fit(self, X: Any, y: ArrayLike | None) -> Prepared:
         """Check everything, choose the rows to hold out, and fit the encoder."""
         started = time.perf_counter()
         self._check_parameters()
@@ -226,7 +209,7 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         self.replica_seeds_ = seeds
         return Prepared(encoded, labels, fitting, held_out, seeds, started)
 
-    def _complete_fit(self, prepared: "Prepared") -> None:
+    def _complete_fit(self, prepared: Prepared) -> None:
         """Set what follows from the trained networks: scores of the fit, threshold, reference rows, summary."""
         encoded, fitting, held_out = prepared.encoded, prepared.fitting, prepared.held_out
         normal = prepared.labels != 1  # or not known to be anomalous: what thresholds and explanations compare with

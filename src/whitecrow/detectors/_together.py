@@ -8,8 +8,9 @@ import torch
 from numpy.typing import ArrayLike
 
 from whitecrow.core.errors import ParameterError, TrainingError, WhitecrowError
-from whitecrow.detectors._base import Detector, Prepared
+from whitecrow.detectors._base import Detector
 from whitecrow.detectors._deep import DeepDetector
+from whitecrow.detectors._prepared import Prepared
 from whitecrow.train import train
 
 __all__ = ["can_fit_together", "fit_together"]
