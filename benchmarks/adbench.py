@@ -21,6 +21,7 @@ from cells import Cell, complete, rounded
 
 import whitecrow as wc
 from whitecrow.metrics import auroc, average_precision, f1_at_known_ratio
+from whitecrow.study import protocol
 
 COLUMNS = {
     "isolation-forest": "IForest", "knn": "kNN", "lof": "LOF", "one-class-svm": "OCSVM", "pca": "PCA",
@@ -48,15 +49,12 @@ def _data(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 def split(y: np.ndarray, how: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows that train and the rows that test."""
+    if how == "published":
+        rows = protocol("adbench-one-class", cap=_CAP).split(y, seed=seed)
+        return rows.train, rows.test
     rng = np.random.default_rng(seed)
-    rows = np.arange(len(y))
-    if how == "published" and len(y) < 1_000:
-        rows = rng.integers(0, len(y), 1_000)
-    elif len(y) > 50_000:
-        rows = rng.permutation(len(y))[:50_000]
-    normal, anomalous = rows[y[rows] == 0], rows[y[rows] == 1]
-    if how == "random":
-        normal = rng.permutation(normal)
+    rows = rng.permutation(len(y))[:50_000] if len(y) > 50_000 else np.arange(len(y))
+    normal, anomalous = rng.permutation(rows[y[rows] == 0]), rows[y[rows] == 1]
     half = len(normal) // 2
     train, test = normal[:half], np.concatenate([normal[half:], anomalous])
     if len(train) > _CAP:
