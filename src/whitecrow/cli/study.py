@@ -130,9 +130,8 @@ def show(
         opened = _open(store)
         chosen, _ = opened.study(study)
         table = overview(opened, chosen.name, figure)
-        rows = [[_cell(value) for value in row] for row in table.iter_rows()]
         title = f"{figure or chosen.figures[0]}, {chosen.name}"
-        shown = listing(table.columns, rows, title=title, whole=table.columns)
+        shown = listing(table.columns, table.rows(), title=title, whole=table.columns)
         console.result({"study": chosen.name, "figure": figure or chosen.figures[0], "rows": table.to_dicts()}, shown)
 
 
@@ -250,10 +249,6 @@ def _open(folder: Path) -> "Store":
     from whitecrow.study.store import Store
 
     return Store(folder, create=False)
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _duration(seconds: float) -> str:

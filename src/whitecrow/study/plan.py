@@ -6,7 +6,7 @@ import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -364,6 +364,7 @@ def load_study(path: str | Path) -> Study:
     return Study.of({"name": file.stem, **document}, folder=file.parent)
 
 
+@cache
 def code_version(detector: str) -> str:
     """Return what stands for the code that a cell's result depends on: the release, and the file of the method."""
     source = inspect.getsource(inspect.getmodule(registry.load(detector)) or registry.load(detector))

@@ -302,9 +302,10 @@ def _run(block: _Block, budget: Budget, root: str | None, owner: int | None) -> 
         return block, worker.run(block.cells, budget, owner=owner)
     except (BudgetError, WorkerError) as error:
         # Together they take more memory than alone, and one that crashes takes the others with it.
-        if len(block.cells) > 1 and not getattr(error, "out_of_time", False):
-            halves = [_Block((cell,), (key,)) for cell, key in zip(block.cells, block.keys, strict=True)]
-            return block, [outcome for half in halves for outcome in _run(half, budget, root, owner)[1]]
+        out_of_time = isinstance(error, BudgetError) and error.out_of_time
+        if len(block.cells) > 1 and not out_of_time:
+            alone = [_Block((cell,), (key,)) for cell, key in zip(block.cells, block.keys, strict=True)]
+            return block, [outcome for one in alone for outcome in _run(one, budget, root, owner)[1]]
         failed = Outcome(error=f"{type(error).__name__}: {error}").document()
         return block, [failed for _ in block.cells]
 

@@ -70,6 +70,7 @@ class Worker:
         WorkerError
             If the process ends otherwise, or the owner is gone.
         """
+        _check_owner(owner)
         process = self._running()
         assert process.stdin is not None
         request = {"cells": [cell.document() for cell in cells], "root": self._root}
@@ -86,9 +87,11 @@ class Worker:
             except queue.Empty:
                 if process.poll() is not None and self._answers.empty():
                     self._died(process)
-                if owner is not None and os.getppid() != owner:
+                try:
+                    _check_owner(owner)
+                except WorkerError:
                     self.close()
-                    raise WorkerError("The run that asked for it is gone.") from None
+                    raise
                 memory = _resident_mb(process.pid)
                 if memory > budget.memory_mb:
                     self.close()
@@ -149,6 +152,11 @@ class Worker:
         raise WorkerError(f"The process that ran it ended by {how}. It may have run out of memory.")
 
 
+def _check_owner(owner: int | None) -> None:
+    if owner is not None and os.getppid() != owner:
+        raise WorkerError("The run that asked for it is gone.")
+
+
 def _collect(process: subprocess.Popen[str], answers: "queue.Queue[str]") -> None:
     with suppress(ValueError):  # the pipe was closed
         for line in process.stdout or ():
@@ -203,9 +211,8 @@ def main() -> None:
         _forget_peak()
         try:
             outcomes = run_block([Cell.of(document) for document in request["cells"]], request["root"])
-            for outcome in outcomes:
-                outcome.memory_mb = _peak_mb()
-            answer: dict[str, Any] = {"outcomes": [outcome.document() for outcome in outcomes]}
+            measured = {"memory_mb": _peak_mb()}
+            answer: dict[str, Any] = {"outcomes": [outcome.document() | measured for outcome in outcomes]}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         out.write(json.dumps(answer) + "\n")
