@@ -1,10 +1,13 @@
 """Figures of merit on labelled rows: ranking, decisions, curves, intervals, and the report of them all.
 
+Those of time series are in :mod:`whitecrow.metrics.series`.
+
 Everywhere ``y`` is 1 for an anomaly and 0 for a normal row, a higher score means more anomalous, and a row is
 flagged if its score is strictly above the threshold. Nothing here changes its input or uses global random
 state.
 """
 
+from whitecrow.metrics import series
 from whitecrow.metrics.curves import (
     CostCurve,
     Costs,
@@ -30,6 +33,7 @@ from whitecrow.metrics.decisions import (
 from whitecrow.metrics.evaluation import evaluation_report
 from whitecrow.metrics.histogram import ScoreHistogram, score_histogram
 from whitecrow.metrics.intervals import Interval, bootstrap_interval, wilson_interval
+from whitecrow.metrics.maps import aupro, pixel_auroc
 from whitecrow.metrics.ranking import auroc, average_precision, distinct_scores, precision_at_k, recall_at_fpr
 from whitecrow.metrics.report import CostSummary, EvaluationReport, FamilyRecall, QueueRow
 
@@ -47,6 +51,7 @@ __all__ = [
     "QueueRow",
     "ROCCurve",
     "ScoreHistogram",
+    "aupro",
     "auroc",
     "average_precision",
     "best_f1",
@@ -60,11 +65,13 @@ __all__ = [
     "f_beta",
     "flag_top",
     "operational_f1",
+    "pixel_auroc",
     "pr_curve",
     "precision_at_k",
     "precision_recall_f1",
     "recall_at_fpr",
     "roc_curve",
     "score_histogram",
+    "series",
     "wilson_interval",
 ]
