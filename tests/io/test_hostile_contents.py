@@ -273,7 +273,7 @@ def test_child_indices_out_of_range_are_refused(rows, tmp_path, written):
             refuses(written(forge(content, tensors=change)))
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", registry.names("table"))
 def test_buffers_of_another_dtype_or_shape_are_refused_or_score(name, rows, tmp_path, written):
     cls = registry.load(name)
     brief = {"epochs": 1} if hasattr(cls, "networks") else {}
@@ -302,7 +302,7 @@ def test_buffers_of_another_dtype_or_shape_are_refused_or_score(name, rows, tmp_
             assert scores.shape == (len(rows),), buffer
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", registry.names("table"))
 def test_absurd_numbers_in_buffers_are_refused_or_score(name, rows, tmp_path, written, peak_growth):
     cls = registry.load(name)
     brief = {"epochs": 1} if hasattr(cls, "networks") else {}

@@ -31,7 +31,7 @@ def small(name, **parameters):
     return cls(random_state=0, **parameters)
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", registry.names("table"))
 def test_every_detector_comes_back_whole(name, mixed_table, tmp_path):
     detector = small(name).fit(mixed_table, every_ninth(mixed_table))
     path = tmp_path / "model.safetensors"
@@ -52,7 +52,7 @@ def test_every_detector_comes_back_whole(name, mixed_table, tmp_path):
     assert again.read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", registry.names("table"))
 def test_a_loaded_detector_can_do_all_that_a_fitted_one_can(name, rows, tmp_path):
     detector = small(name).fit(rows, every_ninth(rows))
     detector.save(tmp_path / "model.safetensors")

@@ -48,6 +48,10 @@ class Method:
         return None
 
     @idle
+    def watch(self, net: Networks, X: Tensor) -> dict[str, Tensor]:
+        return {}
+
+    @idle
     def finish(self, net: Networks, X: Tensor) -> None:
         pass
 

@@ -4,6 +4,7 @@ A higher score means more anomalous, and a row is flagged if its score is strict
 """
 
 from whitecrow.calibrate.conformal import benjamini_hochberg, p_values
+from whitecrow.calibrate.dynamic import DynamicThreshold, FlaggedRanges
 from whitecrow.calibrate.labelled import BestF1, CostBased
 from whitecrow.calibrate.tail import PeaksOverThreshold, Quantile
 from whitecrow.calibrate.threshold import Threshold, threshold_from_dict
@@ -11,6 +12,8 @@ from whitecrow.calibrate.threshold import Threshold, threshold_from_dict
 __all__ = [
     "BestF1",
     "CostBased",
+    "DynamicThreshold",
+    "FlaggedRanges",
     "PeaksOverThreshold",
     "Quantile",
     "Threshold",

@@ -4,14 +4,17 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from whitecrow.core.errors import DataError, ParameterError, WhitecrowWarning
+from whitecrow.core.spec import Kind
 from whitecrow.data.columns import Column, NumberColumn, Scaling, fit_column
 from whitecrow.data.encoder_state import columns_from_state, columns_to_state, settings_from_state
+from whitecrow.data.encoders import Unfolded
 from whitecrow.data.tables import as_table
 
 __all__ = ["TableEncoder"]
@@ -70,12 +73,23 @@ class TableEncoder:
     [[-1.0, 1.0, 0.0, 0.0], [1.0, 0.0, 1.0, 0.0]]
     """
 
+    kind: ClassVar[Kind] = "table"
     columns_: list[Column]
 
     def __init__(self, scaling: Scaling = "standard", clip: float | None = 10.0, max_levels: int = 128) -> None:
         self.scaling: Scaling = scaling
         self.clip = clip
         self.max_levels = max_levels
+
+    @staticmethod
+    def read(X: Any) -> pl.DataFrame | np.ndarray:
+        """Return a table or an array in one form; see :func:`whitecrow.data.as_table`."""
+        return as_table(X)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one encoded row, (D,)."""
+        return (self.n_features_out_,)
 
     def fit(self, X: Any, rows: Sequence[int] | np.ndarray | None = None) -> Self:
         """Learn columns, levels and statistics.
@@ -184,6 +198,14 @@ class TableEncoder:
             return self._fill_from_array(table, block)
         return self._fill_from_table(table, block)
 
+    def folding(self, X: Any, n_replicas: int) -> Unfolded:
+        """Return what collects the scores of the rows of :meth:`fill`: one score for each sample."""
+        return Unfolded(len(X), n_replicas)
+
+    def present(self, X: Any, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values of the samples in the form in which they were given: as they are."""
+        return values
+
     def decode(self, features: np.ndarray) -> pl.DataFrame:
         """Return features, or a reconstruction of them, in original units.
 
@@ -237,6 +259,17 @@ class TableEncoder:
             "columns": columns,
         }
         return document, arrays
+
+    @classmethod
+    def check_state(cls, document: Any) -> None:
+        """Check a document of :meth:`to_state` as far as it can be without its arrays.
+
+        Raises
+        ------
+        ModelFileError
+            If a field is absent, unknown, of the wrong type or out of range.
+        """
+        settings_from_state(document)
 
     @classmethod
     def from_state(cls, document: Any, arrays: Mapping[str, Any]) -> Self:

@@ -11,9 +11,18 @@ from whitecrow.core import registry
 from whitecrow.core.spec import Kind
 from whitecrow.detectors._base import Detector, NotFittedError
 from whitecrow.detectors._deep import DeepDetector
+from whitecrow.detectors._series import DeepSeriesDetector, SeriesDetector
 from whitecrow.detectors._together import can_fit_together, fit_together
 
-__all__ = ["DeepDetector", "Detector", "NotFittedError", "can_fit_together", "fit_together"]
+__all__ = [
+    "DeepDetector",
+    "DeepSeriesDetector",
+    "Detector",
+    "NotFittedError",
+    "SeriesDetector",
+    "can_fit_together",
+    "fit_together",
+]
 
 
 class _Listing(ModuleType):

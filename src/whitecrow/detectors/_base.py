@@ -23,7 +23,8 @@ from whitecrow.core import parameters
 from whitecrow.core.errors import DataError, ParameterError, TrainingError, WhitecrowError
 from whitecrow.core.parameters import Contamination, Positive, Probability
 from whitecrow.core.spec import InputSpec, Kind
-from whitecrow.data import TableEncoder, as_table
+from whitecrow.data import as_table
+from whitecrow.data.encoders import Encoder, Unfolded, encoder_class, kind_of
 from whitecrow.detectors._prepared import Prepared
 from whitecrow.nn import Networks, derive_seed
 from whitecrow.train import Replicas, threads_for
@@ -36,6 +37,8 @@ __all__ = ["Detector", "NotFittedError"]
 
 _KEPT_SCORES = 100_000
 _KEPT_ROWS = 500
+_KEPT_VALUES = 1 << 20  # of the reference rows, where a row is an image or a long window
+_CHUNK_VALUES = 1 << 19
 _ENOUGH_TO_CALIBRATE = 100
 
 
@@ -97,10 +100,10 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         that number).
     reference_ : ndarray [at most 500, D]
         Encoded training rows that were not flagged, for explanations by neighbours. They are saved with the model.
-    encoder_ : TableEncoder
+    encoder_ : TableEncoder or ImageEncoder
         Fitted on the training rows.
     spec_ : InputSpec
-        Shape of an encoded row.
+        Kind and shape of a sample. A method sees each sample as one row of D numbers, whatever its kind.
     replicas_ : Replicas
         The fitted networks and buffers.
     replica_seeds_ : tuple of int
@@ -142,7 +145,7 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : Tensor [N, D], float32
-            Encoded training rows.
+            Encoded training rows; ``self.spec_`` says their kind and the shape before they were flattened.
         y : Tensor [N], int64
             Labels: 1 anomaly, 0 normal, -1 unlabelled.
         seed : int
@@ -157,6 +160,14 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
     def feature_scores(self, net: Networks, x: Tensor) -> Tensor | None:
         """Return non-negative parts of the scores by feature, ``[B, D]``, for a method whose score splits so."""
         return None
+
+    def map_batch(self, net: Networks, x: Tensor) -> Tensor | None:
+        """Return scores by place for images, ``[B, H, W]``, higher = more anomalous, for a method that has them.
+
+        By default the sums of :meth:`feature_scores` over the channels.
+        """
+        parts = self.feature_scores(net, x)
+        return None if parts is None else parts.unflatten(-1, self.spec_.shape).sum(-3)
 
     def check_buffers(self, net: Networks) -> None:
         """Check the learnt buffers of a loaded model, whose dtypes and shapes are :meth:`learn`'s own choice.
@@ -174,9 +185,10 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : table or array-like [N, columns]
+        X : table, array-like [N, columns], or images
             A pandas, polars or Arrow table with numbers, strings, booleans, dates and missing values, or a numeric
-            array without missing values. At least 2 rows.
+            array without missing values. For a detector of images, what :func:`whitecrow.data.as_images` takes:
+            ``[N, H, W]``, ``[N, H, W, C]``, ``[N, C, H, W]``, a folder or a list of files. At least 2 samples.
         y : array-like [N], optional
             Labels, read in the labelled regime only: 1 anomaly, 0 normal, -1 unlabelled.
 
@@ -188,7 +200,8 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
             If the rows or labels cannot be used.
         """
         prepared = self._prepare_fit(X, y)
-        self._fit_networks(*prepared.tensors(self._device()), prepared.seeds)
+        X, y, rows = prepared.tensors(self._device())
+        self._fit_networks(X, y, prepared.seeds, rows)
         self._complete_fit(prepared)
         return self
 
@@ -197,28 +210,41 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         started = time.perf_counter()
         self._check_parameters()
         vars(self).pop("threshold_", None)  # a fit that fails must not leave a mixture with the one before
-        rows = self._accept(X, fitting=True)
+        kind = kind_of(X, self.kinds)
+        rows = self._accept(X, kind, fitting=True)
         labels = self._labels(y, len(rows))
         seeds = self._resolve_seeds()
-        fitting, held_out = self._split(labels)
-        self.encoder_ = TableEncoder(scaling=self.scaling, clip=None if self.clip is None else float(self.clip)).fit(
-            rows, rows=fitting
-        )
-        encoded = self.encoder_.transform(rows)
-        self.spec_ = InputSpec("table", (encoded.shape[1],))
+        self.encoder_ = self._encoder(kind)
+        prepared = self._encode_all(rows, labels, seeds, started)
+        self.spec_ = InputSpec(kind, self.encoder_.shape)
+        if kind != "table":
+            self.n_features_in_ = self.spec_.n_features
         self.replica_seeds_ = seeds
+        return prepared
+
+    def _encode_all(self, rows: Any, labels: NDArray[np.int64], seeds: tuple[int, ...], started: float) -> Prepared:
+        """Choose the rows to hold out, fit the encoder on the others, and encode all."""
+        fitting, held_out = self._split(labels)
+        self.encoder_.fit(rows, rows=fitting)
+        encoded = self.encoder_.transform(rows)
         return Prepared(encoded, labels, fitting, held_out, seeds, started)
+
+    def _encoder(self, kind: Kind) -> Encoder:
+        """Return an encoder for samples of this kind, not fitted."""
+        if kind == "table":
+            return encoder_class(kind)(scaling=self.scaling, clip=None if self.clip is None else float(self.clip))
+        return encoder_class(kind)()
 
     def _complete_fit(self, prepared: Prepared) -> None:
         """Set what follows from the trained networks: scores of the fit, threshold, reference rows, summary."""
         encoded, fitting, held_out = prepared.encoded, prepared.fitting, prepared.held_out
-        normal = prepared.labels != 1  # or not known to be anomalous: what thresholds and explanations compare with
-        self.calibration_scores_ = np.sort(self._score(encoded[held_out]).mean(0))
-        self._set_fit_scores(encoded if normal.all() else encoded[normal])
+        held_out_scores, scores = self._scores_of_fit(prepared)
+        self.calibration_scores_ = np.sort(held_out_scores)
+        self._set_fit_scores(np.sort(scores))
         self._default_threshold()
-        self._keep_reference(encoded[fitting[normal[fitting]]])
+        self._keep_reference(encoded, fitting[prepared.labels[fitting] != 1])
         self.summary_ = {
-            "rows": len(encoded),
+            "rows": len(encoded if prepared.given is None else prepared.given),
             "rows_trained_on": len(fitting),
             "rows_held_out": len(held_out),
             "columns": self.n_features_in_,
@@ -229,8 +255,16 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
             "versions": {name: version(name) for name in ("whitecrow", "torch", "numpy", "scikit-learn")},
         }
 
-    def _fit_networks(self, X: Tensor, y: Tensor, seeds: tuple[int, ...]) -> None:
-        """Set ``replicas_``."""
+    def _scores_of_fit(self, prepared: Prepared) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the scores of the held-out rows, and those of all rows that are not known to be anomalous."""
+        encoded, normal = prepared.encoded, prepared.labels != 1
+        held_out = self._score(encoded[prepared.held_out]).mean(0)
+        return held_out, self._score(encoded if normal.all() else encoded[normal]).mean(0)
+
+    def _fit_networks(self, X: Tensor, y: Tensor, seeds: tuple[int, ...], rows: Tensor | None = None) -> None:
+        """Set ``replicas_`` from the rows of X, or from those that ``rows`` chooses."""
+        if rows is not None:
+            X, y = X[rows], y[rows]
         self.replicas_ = Replicas.stack([self.learn(X, y, seeds[0])])
 
     def _check_parameters(self) -> None:
@@ -329,22 +363,32 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         pool = np.arange(len(labels)) if self.uses_labels else candidates
         return np.setdiff1d(pool, held_out), held_out
 
-    def _set_fit_scores(self, encoded: NDArray[np.float32]) -> None:
-        scores = np.sort(self._score(encoded).mean(0))
+    def _set_fit_scores(self, scores: NDArray[np.float64]) -> None:
         if len(scores) > _KEPT_SCORES:
             scores = scores[np.linspace(0, len(scores) - 1, _KEPT_SCORES).round().astype(int)]
         self.fit_scores_ = scores
 
-    def _keep_reference(self, encoded: NDArray[np.float32]) -> None:
+    def _keep_reference(self, encoded: NDArray[np.float32], candidates: NDArray[np.int64]) -> None:
         rng = np.random.default_rng(derive_seed("reference"))
-        sample = encoded[np.sort(rng.permutation(len(encoded))[: 2 * _KEPT_ROWS])]
+        kept = min(_KEPT_ROWS, max(_KEPT_VALUES // encoded.shape[1], 1))
+        sample = encoded[candidates[np.sort(rng.permutation(len(candidates))[: 2 * kept])]]
         normal = self._score(sample).mean(0) <= self.threshold_
-        self.reference_ = sample[normal][:_KEPT_ROWS]
+        self.reference_ = sample[normal][:kept]
 
     # ---- input ----------------------------------------------------------------------------------------------------
 
-    def _accept(self, X: Any, *, fitting: bool) -> Any:
-        """Return a polars table or a float array that the encoder takes, or raise what is wrong with it."""
+    def _accept(self, X: Any, kind: Kind, *, fitting: bool) -> Any:
+        """Return what the encoder takes, or raise what is wrong with it."""
+        if kind == "table":
+            return self._accept_table(X, fitting=fitting)
+        rows = encoder_class(kind).read(X)
+        if len(rows) < (2 if fitting else 1):
+            raise DataError(
+                f"{type(self).__name__}: Found {len(rows)} samples; at least {2 if fitting else 1} are needed."
+            )
+        return rows
+
+    def _accept_table(self, X: Any, *, fitting: bool) -> Any:
         rows = as_table(X)
         if isinstance(rows, np.ndarray) or not hasattr(rows, "columns"):
             try:
@@ -373,7 +417,7 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
 
     def _encode(self, X: Any) -> NDArray[np.float32]:
         self._check_fitted()
-        return self.encoder_.transform(self._accept(X, fitting=False))
+        return self.encoder_.transform(self._accept(X, self.spec_.kind, fitting=False))
 
     def _check_fitted(self) -> None:
         if not self.__sklearn_is_fitted__():
@@ -395,25 +439,16 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
                 block[: len(rows)] = rows
                 yield len(rows)
 
-        return self._score_blocks(len(encoded), fill)
+        return self._folded(Unfolded(len(encoded), self.replicas_.n), fill)
 
-    def _score_blocks(self, n: int, fill: Callable[[NDArray[np.float32]], Iterator[int]]) -> NDArray[np.float64]:
-        """Return the scores ``[R, n]`` of the rows with which ``fill`` fills a block, some at a time.
+    def _folded(self, folding: Any, fill: Callable[[NDArray[np.float32]], Iterator[int]]) -> NDArray[np.float64]:
+        """Return the scores ``[R, n]`` that ``folding`` makes of those of the rows with which ``fill`` fills a block.
 
         The block has one size, so that no row sees how many others there are.
         """
-        replicas, size = self.replicas_, self.chunk_rows
-        out = np.empty((replicas.n, n))
-        device = next(iter(replicas.stacked.values())).device
-        replicas.train(False)
-        scored = 0
-        with torch.inference_mode(), threads_for(size * replicas.n):
-            block = torch.zeros(size, *self.spec_.shape)
-            for filled in fill(block.numpy()):
-                replicas.seek_noise(0)
-                scores = replicas.scores(self.score_batch, block.to(device))[:, :filled]
-                out[:, scored : scored + filled] = scores.cpu().numpy()
-                scored += filled
+        for scores in self._blocks(self.score_batch, fill):
+            folding.add(scores)
+        out = folding.result()
         if not np.isfinite(out).all():
             raise TrainingError(
                 f"{type(self).__name__}: {int((~np.isfinite(out)).sum())} of {out.size} scores are not finite. "
@@ -421,13 +456,67 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
             )
         return out
 
+    def _blocks(
+        self, hook: Callable[[Networks, Tensor], Tensor], fill: Callable[[NDArray[np.float32]], Iterator[int]]
+    ) -> Iterator[NDArray[Any]]:
+        """Yield what a hook returns, ``[R, b, ...]``, for the rows with which ``fill`` fills a block of one size."""
+        replicas, width = self.replicas_, self.spec_.n_features
+        size = self.chunk_rows if self.spec_.kind == "table" else max(1, min(self.chunk_rows, _CHUNK_VALUES // width))
+        device = next(iter(replicas.stacked.values())).device
+        replicas.train(False)
+        with torch.inference_mode(), threads_for(size * replicas.n, heavy=replicas.foreign):
+            block = torch.zeros(size, width)
+            for filled in fill(block.numpy()):
+                replicas.seek_noise(0)
+                yield replicas.scores(hook, block.to(device))[:, :filled].cpu().numpy()
+
+    def anomaly_map(self, X: Any) -> NDArray[np.float32]:
+        """Return the anomaly score of each pixel, higher = more anomalous.
+
+        Parameters
+        ----------
+        X : images
+            As in ``fit``, N of them.
+
+        Returns
+        -------
+        ndarray of float32 [N, H, W]
+            Mean over the replicas, in the unit of the method. An image's map depends on no other image.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        DataError
+            If the detector was not fitted on images, or the images cannot be used.
+        ParameterError
+            If the method has no scores by place.
+        """
+        self._check_fitted()
+        if self.spec_.kind != "image":
+            raise DataError(
+                f"anomaly_map: this {type(self).__name__} was fitted on a {self.spec_.kind}, not on images."
+            )
+        rows = self._accept(X, "image", fitting=False)
+
+        def hook(net: Networks, x: Tensor) -> Tensor:
+            found = self.map_batch(net, x)
+            if found is None:
+                raise ParameterError(
+                    f"anomaly_map: {type(self).__name__} scores an image as a whole and has no score by pixel."
+                )
+            return found
+
+        maps = [m.mean(0) for m in self._blocks(hook, partial(self.encoder_.fill, rows))]
+        return np.concatenate(maps).astype(np.float32)
+
     def anomaly_score(self, X: Any, *, return_std: bool = False) -> Any:
         """Return the anomaly score of each row, higher = more anomalous.
 
         Parameters
         ----------
-        X : table or array-like [N, columns]
-            Rows with the columns seen in ``fit``.
+        X : table, array-like [N, columns], or images
+            Rows with the columns seen in ``fit``, or images of the size seen there.
         return_std : bool, default=False
             Return the standard deviation over the replicas as well.
 
@@ -443,17 +532,30 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         DataError
             If the columns differ from those seen in ``fit``, or hold values that cannot be used.
         """
+        rows, scores = self._flat_scores(X)
+        mean = self.encoder_.present(rows, scores.mean(0))
+        return (mean, self.encoder_.present(rows, scores.std(0))) if return_std else mean
+
+    def _flat_scores(self, X: Any) -> tuple[Any, NDArray[np.float64]]:
+        """Return the accepted samples and their scores ``[R, n]``."""
         self._check_fitted()
-        rows = self._accept(X, fitting=False)
-        scores = self._score_blocks(len(rows), partial(self.encoder_.fill, rows))
-        return (scores.mean(0), scores.std(0)) if return_std else scores.mean(0)
+        rows = self._accept(X, self.spec_.kind, fitting=False)
+        return rows, self._scores_of(rows)
 
-    def is_anomaly(self, X: Any) -> NDArray[np.bool_]:
+    def _scores_of(self, rows: Any) -> NDArray[np.float64]:
+        """Return the scores ``[R, n]`` of accepted samples."""
+        return self._folded(self.encoder_.folding(rows, self.replicas_.n), partial(self.encoder_.fill, rows))
+
+    def _of_scores(self, X: Any, function: Callable[[NDArray[np.float64]], NDArray[Any]]) -> Any:
+        """Return a function of the scores, in the form in which ``anomaly_score`` returns them."""
+        rows, scores = self._flat_scores(X)
+        return self.encoder_.present(rows, function(scores.mean(0)))
+
+    def is_anomaly(self, X: Any) -> Any:
         """Return whether each row's score exceeds ``threshold_``, bool [N]."""
-        scores = self.anomaly_score(X)
-        return scores > self.threshold_
+        return self._of_scores(X, lambda scores: scores > self.threshold_)
 
-    def p_value(self, X: Any) -> NDArray[np.float64]:
+    def p_value(self, X: Any) -> Any:
         r"""Return conformal p-values: how often a normal row scores at least as high.
 
         .. math:: p(x) = \frac{1 + \#\{i : s_i \ge s(x)\}}{n + 1}
@@ -471,8 +573,7 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         DataError
             If no rows were held out (``calibration=0``).
         """
-        scores = self.anomaly_score(X)
-        return self._p_values(scores)
+        return self._of_scores(X, self._p_values)
 
     def _p_values(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         if not len(self.calibration_scores_):
@@ -482,18 +583,17 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
             )
         return p_values(self.calibration_scores_, scores)
 
-    def score_samples(self, X: Any) -> NDArray[np.float64]:
+    def score_samples(self, X: Any) -> Any:
         """Return the negative anomaly score, scikit-learn's sign: lower = more anomalous, [N]."""
-        return -self.anomaly_score(X)
+        return self._of_scores(X, lambda scores: -scores)
 
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
+    def decision_function(self, X: Any) -> Any:
         """Return ``threshold_`` minus the anomaly score, scikit-learn's sign: negative = flagged, [N]."""
-        scores = self.anomaly_score(X)
-        return self.threshold_ - scores
+        return self._of_scores(X, lambda scores: self.threshold_ - scores)
 
-    def predict(self, X: Any) -> NDArray[np.int64]:
+    def predict(self, X: Any) -> Any:
         """Return -1 for flagged rows and +1 for the others, [N]."""
-        return np.where(self.is_anomaly(X), -1, 1)
+        return self._of_scores(X, lambda scores: np.where(scores > self.threshold_, -1, 1))
 
     @property
     def offset_(self) -> float:
@@ -540,7 +640,7 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
             self.threshold_, self.threshold_source_ = float(rule), "set by hand"
             return self
         if X is not None:
-            scores, basis = self.anomaly_score(X), "rows given to set_threshold"
+            scores, basis = self._flat_scores(X)[1].mean(0), "rows given to set_threshold"
         elif self.regime != "contaminated" and len(self.calibration_scores_):
             scores, basis = self.calibration_scores_, self._held_out_rows
         else:

@@ -1,7 +1,7 @@
 """Detectors that are trained by gradients."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from whitecrow.core.errors import ParameterError
 from whitecrow.core.parameters import Contamination, Count, NonNegative, Positive, Probability
-from whitecrow.core.spec import InputSpec
+from whitecrow.core.spec import InputSpec, Kind
 from whitecrow.detectors._base import Detector
 from whitecrow.nn import Networks
 from whitecrow.train import Batch, Checkpoint, Execution, Stage, train
@@ -36,8 +36,8 @@ class DeepDetector(Detector):
         Most passes over the training rows. None takes as many as make about 4,000 optimiser steps, from 8 to 200.
     batch_size : int, default=256
         Rows per step; at most a tenth of the training rows (but no fewer than 8), so that an epoch has some steps.
-    lr : float, default=1e-3
-        Learning rate of Adam.
+    lr : float or None, default=1e-3
+        Learning rate of Adam. None takes the method's own for the kind of data.
     lr_schedule : {"constant", "cosine"}, default="constant"
         Whether the rate stays, or falls to zero along half a cosine.
     weight_decay : float, default=0
@@ -71,13 +71,15 @@ class DeepDetector(Detector):
     aimed_steps: ClassVar[int] = 4000
     least_epochs: ClassVar[int] = 8
     most_epochs: ClassVar[int] = 200
+    most_image_epochs: ClassVar[int | None] = None  # of images, where it differs
+    default_lr: ClassVar[Mapping[Kind, float]] = {}  # by kind of data, where ``lr`` is None
     learnt: ClassVar[tuple[str, ...]] = ()  # members of the networks that only the fit adds, of sizes it finds
 
     clip: Positive | None = 10.0
     n_replicas: Count = 1
     epochs: Count | None = None
     batch_size: Count = 256
-    lr: Positive = 1e-3
+    lr: Positive | None = 1e-3
     lr_schedule: Schedule = "constant"
     weight_decay: NonNegative = 0.0
     clip_norm: Positive | None = None
@@ -128,6 +130,14 @@ class DeepDetector(Detector):
         return None
 
     @idle
+    def watch(self, net: Networks, X: Tensor) -> dict[str, Tensor]:
+        """Return numbers that ``history_`` keeps of a replica after each epoch, measured on up to 64 training rows.
+
+        For what the losses do not say, such as whether the samples of a generator are still diverse.
+        """
+        return {}
+
+    @idle
     def finish(self, net: Networks, X: Tensor) -> None:
         """Set the state of one trained replica from all its training rows (a mixture, a scale of the scores)."""
 
@@ -149,16 +159,24 @@ class DeepDetector(Detector):
                 "fit that can be resumed needs the same seed next time. Give random_state an integer."
             )
 
+    @property
+    def _rate(self) -> float:
+        """The learning rate; where it is None, the method's own for the kind of data."""
+        return self.default_lr.get(self.spec_.kind, 1e-3) if self.lr is None else float(self.lr)
+
     def _settings(self, n: int) -> Settings:
         n_validation = min(int(self.validation * n), _VALIDATION_ROWS)
         n_training = n - n_validation
         batch_size = min(int(self.batch_size), max(8, n_training // 10))
         steps = -(-n_training // batch_size)
-        aimed = min(max(round(self.aimed_steps / steps), self.least_epochs), self.most_epochs)
+        most = self.most_epochs
+        if self.spec_.kind == "image" and self.most_image_epochs is not None:
+            most = self.most_image_epochs
+        aimed = min(max(round(self.aimed_steps / steps), self.least_epochs), most)
         return Settings(
             epochs=aimed if self.epochs is None else int(self.epochs),
             batch_size=batch_size,
-            lr=float(self.lr),
+            lr=self._rate,
             lr_schedule=self.lr_schedule,
             weight_decay=float(self.weight_decay),
             clip_norm=self.clip_norm,
@@ -168,12 +186,19 @@ class DeepDetector(Detector):
             verbose=bool(self.verbose),
         )
 
-    def _fit_networks(self, X: Tensor, y: Tensor, seeds: tuple[int, ...]) -> None:
+    def _fit_networks(self, X: Tensor, y: Tensor, seeds: tuple[int, ...], rows: Tensor | None = None) -> None:
         checkpoint = None
         if self.checkpoint is not None:
             checkpoint = Checkpoint(self.checkpoint, self._fingerprint(X, y, seeds))
         training = train(
-            self, X, y, spec=self.spec_, seeds=seeds, settings=self._settings(len(X)), checkpoint=checkpoint
+            self,
+            X,
+            y,
+            spec=self.spec_,
+            seeds=seeds,
+            settings=self._settings(len(X if rows is None else rows)),
+            rows=None if rows is None else rows.expand(len(seeds), -1),
+            checkpoint=checkpoint,
         )
         self.replicas_ = training.replicas
         self.history_ = training.history
@@ -192,6 +217,8 @@ class DeepDetector(Detector):
         chosen = {name: value for name, value in self.get_params().items() if name not in apart}
         what = (version("whitecrow"), type(self).__name__, sorted(chosen.items()), seeds)
         digest = hashlib.blake2b(repr(what).encode())
-        for tensor in (X, y):
+        # Windows of a series overlap, so that some of them hold all of its steps.
+        length = self.spec_.shape[0] if self.spec_.kind == "sequence" else 1
+        for tensor in (X[::length], X[-1:], y):
             digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
         return digest.hexdigest()

@@ -21,7 +21,12 @@ _APART = ("random_state", "verbose")
 def can_fit_together(detectors: Sequence[Detector]) -> bool:
     """Return whether the detectors are one deep method with one replica each, and differ in their seeds alone."""
     first = detectors[0]
-    if not isinstance(first, DeepDetector) or first.n_replicas != 1 or first.checkpoint is not None:
+    if (
+        not isinstance(first, DeepDetector)
+        or "table" not in first.kinds
+        or first.n_replicas != 1
+        or first.checkpoint is not None
+    ):
         return False
     return all(type(d) is type(first) and _shared(d) == _shared(first) for d in detectors)
 
@@ -86,7 +91,7 @@ def fit_together(
 
 def _train(detectors: Sequence[Any], prepared: Sequence[Prepared]) -> None:
     first = detectors[0]
-    pairs = [p.tensors(first._device()) for p in prepared]
+    pairs = [p.tensors(first._device())[:2] for p in prepared]
     n = len(pairs[0][0])
     X, y = torch.cat([X for X, _ in pairs]), torch.cat([y for _, y in pairs])
     rows = torch.arange(len(X), device=X.device).reshape(-1, n)
@@ -100,7 +105,7 @@ def _complete(detector: Any, prepared: Prepared) -> WhitecrowError | None:
     # Alone, a fit whose first epoch diverges is an error; among others it keeps its untrained networks.
     if detector.diverged_[0] and detector.n_epochs_[0] == 0:
         return TrainingError(
-            f"{type(detector).__name__}: the loss is not finite in the first epoch. Lower lr (now {detector.lr:g}), "
+            f"{type(detector).__name__}: the loss is not finite in the first epoch. Lower lr (now {detector._rate:g}), "
             "or set clip_norm."
         )
     try:

@@ -12,6 +12,7 @@ from whitecrow.core.parameters import Natural, check
 from whitecrow.data import TableEncoder, as_table
 from whitecrow.data.column_values import number_values, text_values, time_values
 from whitecrow.data.columns import CategoryColumn, Column, DateColumn, NumberColumn
+from whitecrow.data.encoders import table_encoder
 from whitecrow.explain.column_map import ColumnMap
 from whitecrow.explain.contributions import adds_up, drops, parts
 from whitecrow.explain.explanation import Explanation
@@ -62,8 +63,10 @@ def explain(detector: "Detector", X: Any, *, n_neighbours: int = 3, method: Meth
     """
     check("explain", "n_neighbours", n_neighbours, Natural)
     check("explain", "method", method, Method)
+    detector._check_fitted()
+    encoder = table_encoder(detector.encoder_, "explain")
     rows = detector._encode(X)
-    encoder, reference, name = detector.encoder_, detector.reference_, type(detector).__name__
+    reference, name = detector.reference_, type(detector).__name__
     if not len(reference):
         raise DataError(
             f"explain: this {name} keeps no normal rows to compare with, because it flagged all rows of its "

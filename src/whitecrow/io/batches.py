@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from whitecrow.calibrate import p_values
 from whitecrow.core.errors import DataError, ParameterError
+from whitecrow.data.encoders import table_encoder
 from whitecrow.io.loading import load
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from whitecrow.detectors import Detector
 
-__all__ = ["added_names", "check_columns", "file_state", "load_once", "score_batch"]
+__all__ = ["added_names", "check_columns", "file_state", "load_once", "score_batch", "with_scores"]
 
 Batch = TypeVar("Batch", "pl.DataFrame", "pa.Table", "pa.RecordBatch")
 _ARROW = ("RecordBatch", "Table")
@@ -77,20 +79,14 @@ def score_batch(batch: Batch, model: "str | os.PathLike[str] | Detector", prefix
     detector: Any = load_once(model) if isinstance(model, (str, os.PathLike)) else model
     with _TURN:
         detector._check_fitted()
+        table_encoder(detector.encoder_, "Scoring a batch of rows")
         rows = _as_polars(batch, names, detector)
         if rows.height:
             scores = detector.anomaly_score(rows)
         else:
             detector.encoder_.transform(rows)  # the columns are checked all the same
             scores = np.empty(0)
-    calibration = detector.calibration_scores_
-    p = p_values(calibration, scores) if len(calibration) and len(scores) else [None] * len(scores)
-    added = (
-        pl.Series(scores, dtype=pl.Float64),
-        pl.Series(p, dtype=pl.Float64),
-        pl.Series(scores > detector.threshold_, dtype=pl.Boolean),
-    )
-    columns = dict(zip(added_names(prefix), added, strict=True))
+    columns = dict(zip(added_names(prefix), _added(scores, detector), strict=True))
     out: Any = batch
     if isinstance(batch, pl.DataFrame):
         return out.with_columns(**columns)
@@ -153,6 +149,30 @@ def _column_names(batch: Any) -> list[str]:
     return list(batch.schema.names)
 
 
+def with_scores(
+    table: pl.DataFrame, scores: NDArray[np.float64], detector: "Detector", prefix: str = ""
+) -> pl.DataFrame:
+    """Return a table with the columns of :func:`score_batch` for scores that are known already.
+
+    Raises
+    ------
+    ParameterError
+        If the table has a column of one of these names.
+    """
+    _check_names(table.columns, prefix)
+    return table.with_columns(**dict(zip(added_names(prefix), _added(scores, detector), strict=True)))
+
+
+def _added(scores: NDArray[np.float64], detector: "Detector") -> tuple[pl.Series, pl.Series, pl.Series]:
+    calibration = detector.calibration_scores_
+    p = p_values(calibration, scores) if len(calibration) and len(scores) else [None] * len(scores)
+    return (
+        pl.Series(scores, dtype=pl.Float64),
+        pl.Series(p, dtype=pl.Float64),
+        pl.Series(scores > detector.threshold_, dtype=pl.Boolean),
+    )
+
+
 def _check_names(names: list[str], prefix: str) -> None:
     if clash := [name for name in added_names(prefix) if name in names]:
         raise ParameterError(
@@ -166,6 +186,6 @@ def _check_names(names: list[str], prefix: str) -> None:
 def _as_polars(batch: Any, names: list[str], detector: "Detector") -> pl.DataFrame:
     if isinstance(batch, pl.DataFrame):
         return batch
-    read = [column.name for column in detector.encoder_.columns_]
+    read = [column.name for column in table_encoder(detector.encoder_, "Scoring a batch of rows").columns_]
     # What is only carried along may be of a type that polars does not know.
     return pl.DataFrame(pl.from_arrow(batch.select(read) if set(read) <= set(names) else batch))

@@ -8,7 +8,7 @@ from typing import Any
 
 from whitecrow.core.errors import DataError, ModelFileError
 from whitecrow.core.spec import InputSpec
-from whitecrow.data.encoder_state import settings_from_state
+from whitecrow.data.encoders import KINDS, encoder_class
 from whitecrow.io.container import Header, canonical, damaged, parse_json, quoted
 
 __all__ = ["FORMAT", "Document", "read_document"]
@@ -34,7 +34,7 @@ class Document:
     spec : InputSpec
         Shape of an encoded row.
     encoder : dict
-        The document of :meth:`whitecrow.data.TableEncoder.to_state`.
+        The document of the ``to_state`` of the encoder for the spec's kind.
     threshold : float
         Scores above it are flagged.
     threshold_source : str
@@ -142,7 +142,9 @@ def _document(content: dict[str, Any]) -> Document:
         spec = InputSpec(kind, tuple(shape))  # pyright: ignore[reportArgumentType] - it checks the kind
     except DataError as error:
         damaged(f"spec is impossible ({error})")
-    settings_from_state(content["encoder"])
+    if spec.kind not in KINDS:
+        damaged(f"spec is of the kind {spec.kind}, which has no encoder here")
+    encoder_class(spec.kind).check_state(content["encoder"])
     _keys(content["threshold"], {"value", "source"}, "threshold")
     value, source = content["threshold"]["value"], content["threshold"]["source"]
     if type(value) not in (int, float) or not -1e308 < value < 1e308:

@@ -25,9 +25,9 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
     -------
     dict
         Safe for ``json.dumps``: ``file``, ``bytes``, ``format``, ``detector`` (registry name),
-        ``parameters``, ``spec``, ``columns`` (name and kind of each), ``threshold``, ``replica_seeds``,
-        ``training`` (None for a detector without gradients), ``summary``, ``stored_rows`` and ``tensors``
-        (dtype and shape of each). Texts come from the file: column names may hold any character.
+        ``parameters``, ``spec``, ``columns`` (name and kind of each; none for images), ``threshold``,
+        ``replica_seeds``, ``training`` (None for a detector without gradients), ``summary``, ``stored_rows`` and
+        ``tensors`` (dtype and shape of each). Texts come from the file: column names may hold any character.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
         "detector": document.detector,
         "parameters": document.parameters,
         "spec": {"kind": document.spec.kind, "shape": list(document.spec.shape)},
-        "columns": [{"name": c["name"], "kind": c["kind"]} for c in document.encoder["columns"]],
+        "columns": [{"name": c["name"], "kind": c["kind"]} for c in document.encoder.get("columns", [])],
         "threshold": {"value": document.threshold, "source": document.threshold_source},
         "replica_seeds": list(document.replica_seeds),
         "training": document.training,

@@ -8,7 +8,7 @@ import torch
 
 from whitecrow.core import parameters, registry
 from whitecrow.core.errors import ModelFileError, ParameterError, UnknownNameError
-from whitecrow.data import TableEncoder
+from whitecrow.data.encoders import encoder_class
 from whitecrow.io.container import damaged, opened, quoted, read_header, read_tensors
 from whitecrow.io.document import Document, read_document
 from whitecrow.io.saving import LOCAL
@@ -126,17 +126,20 @@ def _device(detector: "Detector", device: str | None) -> torch.device:
 def _restore(detector: "Detector", document: Document, arrays: dict[str, np.ndarray]) -> None:
     """Set the fitted attributes but for the replicas."""
     statistics = {name.removeprefix("encoder."): a for name, a in arrays.items() if name.startswith("encoder.")}
-    encoder = TableEncoder.from_state(document.encoder, statistics)
-    if document.spec.shape != (encoder.n_features_out_,):
-        damaged(f"Its encoder makes {encoder.n_features_out_} features; spec says {document.spec.shape}")
+    kind = document.spec.kind
+    encoder = encoder_class(kind).from_state(document.encoder, statistics)
+    if document.spec.shape != encoder.shape:
+        damaged(f"Its encoder makes rows of the shape {encoder.shape}; spec says {document.spec.shape}")
     for name in ("calibration_scores", "fit_scores"):
         if (np.diff(arrays[name]) < 0).any():
             damaged(f"The {name} are not in order")
-    names = [column.name for column in encoder.columns_]
     detector.encoder_ = encoder
-    detector.n_features_in_ = len(names)
-    if document.encoder["source"] == "table":
-        detector.feature_names_in_ = np.asarray(names, dtype=object)
+    detector.n_features_in_ = encoder.n_features_out_
+    if kind == "table":
+        names = [column.name for column in encoder.columns_]
+        detector.n_features_in_ = len(names)
+        if document.encoder["source"] == "table":
+            detector.feature_names_in_ = np.asarray(names, dtype=object)
     detector.spec_ = document.spec
     detector.replica_seeds_ = document.replica_seeds
     detector.calibration_scores_ = arrays["calibration_scores"]

@@ -160,7 +160,7 @@ def assemble(
 
 def _check(detector: "Detector", replicas: Replicas) -> None:
     """Let the detector check its buffers and score two rows, on the processor, where no fault is fatal."""
-    rows = torch.zeros(2, *detector.spec_.shape)
+    rows = torch.zeros(2, detector.spec_.n_features)
     rows[1] = 1
     try:
         for r in range(replicas.n):
@@ -171,7 +171,7 @@ def _check(detector: "Detector", replicas: Replicas) -> None:
         raise
     except FAULTS as error:
         damaged(f"Its tensors cannot score rows ({type(error).__name__}: {quoted(str(error), 300)})")
-    if scores.shape != (replicas.n, 2):
+    if scores.shape[:2] != (replicas.n, 2) or scores.dim() > 2 + (detector.spec_.kind == "sequence"):
         damaged(f"Its tensors give scores of shape {quoted(tuple(scores.shape))} for two rows")
     if not scores.isfinite().all():
         damaged("Its tensors give scores that are not finite")

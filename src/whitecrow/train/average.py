@@ -24,9 +24,11 @@ class MovingAverage:
         :math:`\beta`.
     """
 
-    def __init__(self, replicas: Replicas, decay: float) -> None:
+    def __init__(self, replicas: Replicas, decay: float, members: frozenset[str] | None = None) -> None:
         self._decay = decay
-        self._parameters = [replicas.stacked[name] for name in replicas.trainable]
+        # What the stage does not train is left alone: its average would differ from it by rounding.
+        names = [n for n in replicas.trainable if members is None or n.split(".")[0] in members]
+        self._parameters = [replicas.stacked[name] for name in names]
         self._sums = [torch.zeros_like(p) for p in self._parameters]
         self._step = torch.zeros((), dtype=torch.int64)
 

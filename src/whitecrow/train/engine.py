@@ -24,6 +24,7 @@ __all__ = ["Method", "Settings", "Training", "threads_for", "train"]
 
 _GATHERED_ROWS = 1 << 11  # rows copied out of the data at once, so few that they are still in the cache as batches
 _VALIDATION_CHUNK = 4096
+_WATCHED_ROWS = 64
 _LEAST_IMPROVEMENT = 1e-4  # relative; below it an epoch does not count as better
 
 
@@ -38,6 +39,7 @@ class Method(Protocol):
     def gradient(self, net: Networks, batch: Batch) -> tuple[Tensor, dict[Tensor, Tensor]] | None: ...
     def prepare(self, net: Networks, X: Tensor, y: Tensor) -> None: ...
     def after_epoch(self, net: Networks, X: Tensor, epoch: int) -> Tensor | None: ...
+    def watch(self, net: Networks, X: Tensor) -> dict[str, Tensor]: ...
     def finish(self, net: Networks, X: Tensor) -> None: ...
     def row_losses(self, net: Networks, x: Tensor) -> Tensor: ...
 
@@ -55,6 +57,7 @@ class Settings:
     n_validation: int = 0
     patience: int = 10
     trim: float = 0.0
+    gap: int | None = None  # of rows in time between training and the last ones, which validate; None takes any
     verbose: bool = False
 
 
@@ -107,16 +110,18 @@ class _Status:
 
 
 @contextmanager
-def threads_for(rows: int) -> Iterator[None]:
+def threads_for(rows: int, *, heavy: bool = False) -> Iterator[None]:
     """Compute small steps on one thread: a second one gains nothing there and collapses under load.
 
     Parameters
     ----------
     rows : int
         Rows per step, over all replicas; up to 1,024 take one thread, more take what torch is set to.
+    heavy : bool, default=False
+        Whether the layers compute so much per row (convolutions) that even small steps gain from more threads.
     """
     before = torch.get_num_threads()
-    if rows <= 1024:
+    if rows <= 1024 and not heavy:
         torch.set_num_threads(1)
     try:
         yield
@@ -166,8 +171,9 @@ def train(
     """
     if rows is None:
         rows = torch.arange(len(X), device=X.device).expand(len(seeds), -1)
-    with threads_for(settings.batch_size * len(seeds)):
-        return _Run(method, X, y, spec, seeds, settings, rows, checkpoint).run()
+    run = _Run(method, X, y, spec, seeds, settings, rows, checkpoint)
+    with threads_for(settings.batch_size * len(seeds), heavy=run.replicas.foreign):
+        return run.run()
 
 
 class _Run:
@@ -188,6 +194,8 @@ class _Run:
         self.stages = list(method.stages())
         splits = [
             self._split(own[self._permutation(seed, "validation", n=len(own))])
+            if settings.gap is None
+            else _in_time(own, settings.n_validation, settings.gap)
             for seed, own in zip(seeds, rows, strict=True)
         ]
         self.validation_rows = torch.stack([validation for validation, _ in splits])
@@ -228,7 +236,7 @@ class _Run:
             for index in range(first_stage, len(self.stages)):
                 optimisers = self._optimisers(index)
                 decay = self.stages[index].average
-                average = MovingAverage(self.replicas, decay) if decay else None
+                average = MovingAverage(self.replicas, decay, self.stages[index].members) if decay else None
                 if resumed is not None:
                     self._resume(status, optimisers, average, *resumed)
                 elif index > first_stage:
@@ -312,6 +320,7 @@ class _Run:
             self._rescue(status, losses.isfinite().all(0))
             self._after_epoch(status, epoch)
             with nullcontext() if average is None else average.applied():
+                self._watch(stage, status)
                 self._trim(status)
                 self._judge(stage, status)
             self.mean_loss = float(losses[:, ~status.diverged].mean())
@@ -332,6 +341,7 @@ class _Run:
         """Run one epoch and return the mean training loss per objective and replica, ``[objectives, R]``."""
         replicas, n = self.replicas, self.replicas.n
         replicas.train()
+        replicas.settle([stage.members for stage in self.stages[index:]])
         replicas.draw_noise("train", index, epoch)
         order = torch.stack([self._order(r, index, epoch) for r in range(n)])
         losses = [getattr(self.method, o.objective.loss) for o in optimisers]
@@ -343,13 +353,15 @@ class _Run:
         # By hand only where the one loss is that of the hook and the networks run as they are.
         by_hand = alone and optimisers[0].objective.loss == "loss" and replicas.execution == "direct"
         by_hand = by_hand and not is_idle(self.method.gradient)
-        step = epoch * self.steps_per_epoch
-        done = 0
+        step = first = epoch * self.steps_per_epoch
+        done, seen = 0, [0] * len(optimisers)
         for batches in self._batches(order, weights):
             for batch in batches:
                 n_rows = batch.x.shape[0 if n == 1 else 1]
                 replicas.seek_noise(step)
-                for loss, optimiser, total in zip(losses, optimisers, totals, strict=True):
+                for k, (loss, optimiser, total) in enumerate(zip(losses, optimisers, totals, strict=True)):
+                    if (step - first) % optimiser.objective.every:
+                        continue
                     if not alone:
                         replicas.freeze_all_but(optimiser.leaves)
                     written = replicas.gradient(self.method.gradient, batch) if by_hand else None
@@ -362,12 +374,13 @@ class _Run:
                         whole = value.sum() if n > 1 else value
                         optimiser.step(torch.autograd.grad(whole, optimiser.leaves, one))
                     total.add_(value.detach(), alpha=n_rows)
+                    seen[k] += n_rows
                 if average is not None:
                     average.update()
                 step += 1
                 done += n_rows
             progress(min(done / order.shape[1], 0.999))
-        return torch.stack(totals).reshape(-1, n).cpu() / order.shape[1]
+        return torch.stack(totals).reshape(-1, n).cpu() / torch.tensor(seen).reshape(-1, 1)
 
     def _order(self, r: int, index: int, epoch: int) -> Tensor:
         """Return the training rows of replica ``r`` in the order of this epoch."""
@@ -390,6 +403,8 @@ class _Run:
         size = self.batch_size
         steps = max(1, _GATHERED_ROWS // (size * n_replicas))
         whole = n // size * size
+        if n - whole == 1 and whole and self.replicas.foreign:
+            whole -= size  # one row alone has no variance that batch normalisation could divide by
         starts = [(s, min(s + steps * size, whole), size) for s in range(0, whole, steps * size)]
         if whole < n:
             starts.append((whole, n, n - whole))
@@ -496,6 +511,21 @@ class _Run:
                 status.weights[r, rows] = weights.to(status.weights.dtype)
 
     @torch.no_grad()
+    def _watch(self, stage: Stage, status: _Status) -> None:
+        """Record what the method measures of its networks after an epoch."""
+        if is_idle(self.method.watch):
+            return
+        self.replicas.train(False)
+        self.replicas.seek_noise(0)
+        seen = [
+            self.method.watch(self.replicas.replica(r), self.X[rows[:_WATCHED_ROWS]])
+            for r, rows in enumerate(self.training_rows)
+        ]
+        for name in seen[0]:
+            values = torch.tensor([float(measured[name]) for measured in seen])
+            self._record(status, f"{stage.name}.", [name], values.unsqueeze(0))
+
+    @torch.no_grad()
     def _trim(self, status: _Status) -> None:
         """Leave out of the next epochs the rows with the largest losses, of the training and the validation rows."""
         if not self.settings.trim:
@@ -559,3 +589,9 @@ class _Run:
         status.history, status.epoch = document["history"], document["epochs_in_all"]
         for i, optimiser in enumerate(optimisers):
             optimiser.load(f"optimiser.{i}", tensors)
+
+
+def _in_time(rows: Tensor, n_validation: int, gap: int) -> tuple[Tensor, Tensor]:
+    """Return the last rows to validate on, and those to train on, which end ``gap`` rows before."""
+    n = len(rows) - n_validation
+    return rows[n:], rows[: max(n - gap, 2)] if n_validation else rows

@@ -62,12 +62,16 @@ class Objective:
         Learning rate, where it differs from the detector's.
     betas : tuple of float, default=(0.9, 0.999)
         Decay rates of Adam's moments.
+    every : int, default=1
+        It steps on each ``every``-th batch of an epoch, from the first on: 5 for a generator whose critic takes five
+        steps to its one.
     """
 
     loss: str = "loss"
     trains: tuple[str, ...] = ()
     lr: float | None = None
     betas: tuple[float, float] = (0.9, 0.999)
+    every: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +102,10 @@ class Stage:
     early_stop: bool = True
     average: float = 0.0
     balanced: bool = False
+
+    @property
+    def members(self) -> frozenset[str] | None:
+        """Members of ``Networks`` that its objectives train; None = all."""
+        if any(not objective.trains for objective in self.objectives):
+            return None
+        return frozenset(member for objective in self.objectives for member in objective.trains)

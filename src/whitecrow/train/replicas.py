@@ -6,7 +6,7 @@ from functools import reduce
 from typing import Any, Literal, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from whitecrow.core.spec import InputSpec
@@ -17,6 +17,10 @@ from whitecrow.train.plan import Batch
 __all__ = ["Execution", "Replicas"]
 
 Execution = Literal["direct", "vmap", "loop"]
+
+# Layers of torch that know no replica axis: recurrent ones cannot run under vmap, batch normalisation writes to its
+# buffers, and a convolution computes so much that replicas gain nothing from sharing a call.
+_FOREIGN = (nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm, nn.RNNBase)
 
 
 class Replicas:
@@ -30,7 +34,15 @@ class Replicas:
         The tensors of all replicas by their names in the structure.
     execution : {"direct", "vmap", "loop"}
         How several replicas run; a single one always runs directly. *direct*: the method's lines on stacked tensors;
-        *vmap*: ``torch.func.vmap`` over them; *loop*: one replica after the other.
+        *vmap*: ``torch.func.vmap`` over them; *loop*: one replica after the other, as convolutions, batch
+        normalisation and recurrent layers do in any case.
+
+    Attributes
+    ----------
+    n : int
+        Number of replicas R.
+    foreign : bool
+        Whether there are layers that run one replica after the other in any case.
 
     Notes
     -----
@@ -40,7 +52,8 @@ class Replicas:
 
     def __init__(self, template: Networks, stacked: dict[str, Tensor], execution: Execution = "vmap") -> None:
         self.n = len(next(iter(stacked.values())))
-        self.execution: Execution = "direct" if self.n == 1 else execution
+        self.foreign = any(isinstance(module, _FOREIGN) for module in template.modules())
+        self.execution: Execution = "direct" if self.n == 1 else "loop" if self.foreign else execution
         self.stacked = stacked
         self.trainable = [name for name, p in template.named_parameters() if p.requires_grad]
         self._template = template
@@ -127,6 +140,17 @@ class Replicas:
         """Put every network into training mode, or into evaluation mode."""
         for net in (self._net, *self._views):
             net.train(mode)
+
+    def settle(self, to_come: Sequence[frozenset[str] | None]) -> None:
+        """Keep the statistics of batch normalisation in members that no stage to come trains (None: all of them)."""
+        trained = [members for members in to_come if members is not None]
+        if len(trained) < len(to_come):
+            return
+        still = frozenset().union(*trained)
+        for net in (self._net, *self._views):
+            for name, module in net.named_modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm) and name.split(".")[0] not in still:
+                    module.eval()
 
     def leaves(self, members: Iterable[str]) -> list[Tensor]:
         """Return the tensors to differentiate for the named members (all, if there are none)."""
