@@ -12,12 +12,12 @@ _BLOCK = re.compile(r"(<!-- detectors: [^\n]* -->\n).*?(<!-- /detectors -->)", r
 
 def table() -> str:
     """Return the table in Markdown, one row per registered detector."""
-    rows = ["| name | class | idea | paper | labels | cost |", "|---|---|---|---|---|---|"]
+    rows = ["| name | class | idea | data | paper | labels | cost |", "|---|---|---|---|---|---|---|"]
     for about in map(card, registry.names()):
         name = about["name"]
         rows.append(
-            f"| [`{name}`](docs/detectors/{name}.md) | `{about['class']}` | {about['summary']} | {about['paper']} "
-            f"| {about['labels']} | {about['cost']} |"
+            f"| [`{name}`](docs/detectors/{name}.md) | `{about['class']}` | {about['summary']} "
+            f"| {', '.join(about['kinds'])} | {about['paper']} | {about['labels']} | {about['cost']} |"
         )
     return "\n".join(rows) + "\n"
 

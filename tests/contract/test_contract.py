@@ -628,7 +628,7 @@ def test_too_high_a_rate_is_reported(name: str, blobs: tuple) -> None:
 # ---- the registry ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", wc.detectors())
 def test_detector_has_a_page_a_test_and_documented_parameters(name: str) -> None:
     cls = registry.load(name)
     assert registry.name_of(cls) == name

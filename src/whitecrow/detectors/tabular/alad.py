@@ -1,16 +1,31 @@
 """Adversarially learned anomaly detection: Zenati et al., "Adversarially Learned Anomaly Detection", ICDM 2018."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
+from torch.nn import Sequential
 from torch.nn.functional import softplus
 
 from whitecrow.core.parameters import Count, Positive, Probability
-from whitecrow.core.spec import InputSpec
+from whitecrow.core.spec import InputSpec, Kind
 from whitecrow.detectors._deep import DeepDetector
-from whitecrow.nn import Dropout, Networks, Noise, hidden_width, mlp
+from whitecrow.nn import (
+    Dropout,
+    Networks,
+    Noise,
+    PairFeatures,
+    code_width,
+    conv_decoder,
+    conv_encoder,
+    conv_stages,
+    diversity,
+    flat_width,
+    hidden_width,
+    mlp,
+    to_images,
+)
 from whitecrow.train import Batch, Execution, Stage
 from whitecrow.train.plan import Objective
 
@@ -30,9 +45,11 @@ class ALAD(DeepDetector):
     ----------
     hidden_dims : tuple of int or None, default=None
         Widths of the encoder's hidden layers, input side first; the generator mirrors them. None takes 2 h and h,
-        where h is the power of two nearest to D, from 16 to 256.
+        where h is the power of two nearest to D, from 16 to 256. For images, the channels of the convolutions that
+        halve the sides; None goes down to 4 pixels or less, with 64 channels at the end.
     latent_dim : int or None, default=None
-        Width of z. None takes D / 4, from 4 to 32; narrower codes make the training of narrow tables unstable.
+        Width of z. None takes D / 4, from 4 to 32; narrower codes make the training of narrow tables unstable. For
+        images it takes 32, or 8 below 16 pixels.
     discriminator_dim : int, default=128
         Width of each discriminator's hidden layer.
     dropout : float from 0 to 1 (excluded), default=0.2
@@ -62,9 +79,11 @@ class ALAD(DeepDetector):
     """
 
     execution: ClassVar[Execution] = "direct"
+    kinds: ClassVar[tuple[Kind, ...]] = ("table", "image")
     paper: ClassVar[str] = "Zenati et al., ICDM 2018"
     year: ClassVar[int] = 2018
     cost: ClassVar[Literal["low", "medium", "high"]] = "high"
+    default_lr: ClassVar[Mapping[Kind, float]] = {"table": 1e-3, "image": 2e-4}
     most_epochs: ClassVar[int] = 100  # a game has no minimum to wait for: beyond this it wanders
 
     hidden_dims: tuple[Count, ...] | None = None
@@ -76,13 +95,17 @@ class ALAD(DeepDetector):
     beta1: Probability = 0.5
     score_type: Literal["features", "l1", "l2", "logits"] = "features"
     clip: Positive | None = 5.0
+    lr: Positive | None = None
     validation: Probability = 0.0  # the losses of a game do not say which epoch is best
 
     def networks(self, spec: InputSpec) -> Networks:
+        return self._of_images(spec) if spec.kind == "image" else self._of_tables(spec)
+
+    def _of_tables(self, spec: InputSpec) -> Networks:
         d, k, p, norm = spec.n_features, self.discriminator_dim, self.dropout, self.spectral
         h = hidden_width(d)
         hidden = self.hidden_dims if self.hidden_dims is not None else (2 * h, h)
-        latent = self.latent_dim if self.latent_dim is not None else min(max(round(d / 4), 4), 32)
+        latent = self._latent(spec)
         return Networks(
             encoder=mlp(d, *hidden, latent, activation="leaky-relu", init="xavier", spectral=norm),
             generator=mlp(latent, *reversed(hidden), d, init="xavier"),
@@ -93,6 +116,31 @@ class ALAD(DeepDetector):
             d_zz=mlp(2 * latent, k, 1, activation="leaky-relu", dropout=p, init="xavier", spectral=norm),
             noise=Noise(),
         )
+
+    def _of_images(self, spec: InputSpec) -> Networks:
+        shape, k, p, norm = spec.shape, self.discriminator_dim, self.dropout, self.spectral
+        channels = self.hidden_dims if self.hidden_dims is not None else conv_stages(shape)
+        latent = self._latent(spec)
+        both = (2 * shape[0], *shape[1:])  # x and its reconstruction, joined as channels
+        return Networks(
+            encoder=conv_encoder(shape, channels, latent, norm=True, spectral=norm),
+            generator=conv_decoder(latent, channels, shape, norm=True),
+            d_xz=Sequential(
+                PairFeatures(shape, channels, latent, k, dropout=p, spectral=norm),
+                mlp(k, 1, init="xavier", spectral=norm),
+            ),
+            f_xx=conv_encoder(both, channels[:2], None, spectral=norm),
+            drop=Dropout(p),
+            d_xx=mlp(flat_width(both, channels[:2]), 1, init="xavier", spectral=norm),  # on top of f_xx
+            d_zz=mlp(2 * latent, k, 1, activation="leaky-relu", dropout=p, init="xavier", spectral=norm),
+            noise=Noise(),
+        )
+
+    def _latent(self, spec: InputSpec) -> int:
+        """Return the width of z."""
+        if self.latent_dim is not None:
+            return self.latent_dim
+        return code_width(spec.shape) if spec.kind == "image" else min(max(round(spec.n_features / 4), 4), 32)
 
     def stages(self) -> Sequence[Stage]:
         betas = (float(self.beta1), 0.999)
@@ -111,6 +159,13 @@ class ALAD(DeepDetector):
         (xz, made_xz), (_, made_xx), (_, made_zz) = self._logits(net, batch.x)
         return batch.mean(softplus(xz) + softplus(-made_xz) + softplus(-made_xx) + softplus(-made_zz))
 
+    def watch(self, net: Networks, X: Tensor) -> dict[str, Tensor]:
+        made = net.generator(net.noise.draw(len(X), self._latent(self.spec_)))
+        return {"diversity": diversity(made, X)}
+
+    def map_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return to_images((x - net.generator(net.encoder(x))).abs(), self.spec_.shape).sum(1)
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         rebuilt = net.generator(net.encoder(x))
         if self.score_type == "l1":
@@ -124,7 +179,7 @@ class ALAD(DeepDetector):
 
     def _logits(self, net: Networks, x: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return the logits ``[B]`` of a real and of a made pair under D_xz, D_xx and D_zz."""
-        z = net.noise.draw(x.shape[-2], net.encoder.widths[-1])
+        z = net.noise.draw(x.shape[-2], self._latent(self.spec_))
         code, made = net.encoder(x), net.generator(z)
         xz = net.d_xz(_pairs((x, code), (made, z)))
         xx = net.d_xx(net.drop(net.f_xx(_pairs((x, x), (x, net.generator(code))))))

@@ -1,6 +1,6 @@
 """AnoGAN: Schlegl et al., "Unsupervised Anomaly Detection with Generative Adversarial Networks", IPMI 2017."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -9,9 +9,21 @@ from torch.func import grad
 from torch.nn.functional import softplus
 
 from whitecrow.core.parameters import Count, Natural, Positive, Probability, Range, Share
-from whitecrow.core.spec import InputSpec
+from whitecrow.core.spec import InputSpec, Kind
 from whitecrow.detectors._deep import DeepDetector
-from whitecrow.nn import Dropout, Networks, Noise, hidden_width, mlp
+from whitecrow.nn import (
+    Dropout,
+    Networks,
+    Noise,
+    code_width,
+    conv_decoder,
+    conv_encoder,
+    conv_stages,
+    diversity,
+    flat_width,
+    hidden_width,
+    mlp,
+)
 from whitecrow.train import Batch, Execution, Stage
 from whitecrow.train.plan import Objective
 
@@ -34,9 +46,10 @@ class AnoGAN(DeepDetector):
     ----------
     hidden_dims : tuple of int or None, default=None
         Widths of the generator's hidden layers, code side first. None takes h and 2 h, where h is the power of two
-        nearest to D, from 16 to 256.
+        nearest to D, from 16 to 256. For images, the channels of the convolutions that double the sides; None begins
+        at 4 pixels or less, with 64 channels.
     latent_dim : int or None, default=None
-        Width of :math:`z \sim N(0, I)`. None takes D / 4, from 4 to 32.
+        Width of :math:`z \sim N(0, I)`. None takes D / 4, from 4 to 32 (for images 32, or 8 below 16 pixels).
     discriminator_dim : int, default=128
         Width of the discriminator's two hidden layers.
     dropout : float from 0 to 1 (excluded), default=0.2
@@ -49,8 +62,9 @@ class AnoGAN(DeepDetector):
         Decay of Adam's first moment in training.
     n_starts : int from 1 to 10000, default=256
         Fixed codes of which the one nearest to the row, by the score, starts the search.
-    n_search_steps : int, default=20
-        Gradient steps of the search. 0 takes the start itself. Scoring time grows with it.
+    n_search_steps : int or None, default=None
+        Gradient steps of the search. 0 takes the start itself. Scoring time grows with it. None takes 20, or 100 for
+        images.
     search_lr : float, default=0.1
         Adam's rate in the search, in units of z.
     discrimination_weight : float from 0 to 1, default=0.1
@@ -73,9 +87,11 @@ class AnoGAN(DeepDetector):
 
     # The game and the kinked search enlarge rounding errors, so replicas that run stacked would not be solo fits.
     execution: ClassVar[Execution] = "loop"
+    kinds: ClassVar[tuple[Kind, ...]] = ("table", "image")
     paper: ClassVar[str] = "Schlegl et al., IPMI 2017"
     year: ClassVar[int] = 2017
     cost: ClassVar[Literal["low", "medium", "high"]] = "high"
+    default_lr: ClassVar[Mapping[Kind, float]] = {"table": 1e-3, "image": 2e-4}
     chunk_rows: ClassVar[int] = 256  # each row is searched for
     most_epochs: ClassVar[int] = 100  # a game has no minimum to wait for: beyond this it wanders
 
@@ -87,18 +103,22 @@ class AnoGAN(DeepDetector):
     average: Probability = 0.999
     beta1: Probability = 0.5
     n_starts: Annotated[int, Range(1, 10_000)] = 256
-    n_search_steps: Natural = 20
+    n_search_steps: Natural | None = None
     search_lr: Positive = 0.1
     discrimination_weight: Share = 0.1
     score_type: Literal["anomaly", "residual", "discrimination"] = "anomaly"
     clip: Positive | None = 5.0
+    lr: Positive | None = None
     validation: Probability = 0.0  # the losses of a game do not say which epoch is best
 
     def networks(self, spec: InputSpec) -> Networks:
+        return self._of_images(spec) if spec.kind == "image" else self._of_tables(spec)
+
+    def _of_tables(self, spec: InputSpec) -> Networks:
         d, k, p, norm = spec.n_features, self.discriminator_dim, self.dropout, self.spectral
         h = hidden_width(d)
         hidden = self.hidden_dims if self.hidden_dims is not None else (h, 2 * h)
-        latent = self.latent_dim if self.latent_dim is not None else min(max(round(d / 4), 4), 32)
+        latent = self._latent(spec)
         leaky: Literal["leaky-relu"] = "leaky-relu"
         return Networks(
             generator=mlp(latent, *hidden, d, init="xavier"),
@@ -108,6 +128,25 @@ class AnoGAN(DeepDetector):
             noise=Noise(),
             starts=torch.randn(self.n_starts, latent).clamp(-_REACH, _REACH),
         )
+
+    def _of_images(self, spec: InputSpec) -> Networks:
+        shape, p, norm = spec.shape, self.dropout, self.spectral
+        channels = self.hidden_dims if self.hidden_dims is not None else tuple(reversed(conv_stages(shape)))
+        back, latent = tuple(reversed(channels)), self._latent(spec)
+        return Networks(
+            generator=conv_decoder(latent, back, shape, norm=True),
+            f=conv_encoder(shape, back, None, spectral=norm, dropout=p),
+            drop=Dropout(p),
+            discriminator=mlp(flat_width(shape, back), 1, init="xavier", spectral=norm),  # on top of f
+            noise=Noise(),
+            starts=torch.randn(self.n_starts, latent).clamp(-_REACH, _REACH),
+        )
+
+    def _latent(self, spec: InputSpec) -> int:
+        """Return the width of z."""
+        if self.latent_dim is not None:
+            return self.latent_dim
+        return code_width(spec.shape) if spec.kind == "image" else min(max(round(spec.n_features / 4), 4), 32)
 
     def stages(self) -> Sequence[Stage]:
         betas = (float(self.beta1), 0.999)
@@ -123,6 +162,9 @@ class AnoGAN(DeepDetector):
     def err_g(self, net: Networks, batch: Batch) -> Tensor:
         return softplus(-self._logit(net, self._made(net, batch.x))).mean(-1)
 
+    def watch(self, net: Networks, X: Tensor) -> dict[str, Tensor]:
+        return {"diversity": diversity(self._made(net, X), X)}
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         features = net.f(x)
 
@@ -136,7 +178,7 @@ class AnoGAN(DeepDetector):
         z = self._start(net, x, features)
         best = total(z)[1]
         m, v = torch.zeros_like(z), torch.zeros_like(z)
-        for step in range(1, int(self.n_search_steps) + 1):
+        for step in range(1, self._search_steps + 1):
             slope, parts = grad(total, has_aux=True)(z)
             best = self._nearer(parts, best)
             m, v = m.lerp(slope, 0.1), v.lerp(slope.square(), 0.001)
@@ -146,6 +188,12 @@ class AnoGAN(DeepDetector):
         if self.score_type == "anomaly":
             return self._weighted(best)
         return best[..., 0 if self.score_type == "residual" else 1]
+
+    @property
+    def _search_steps(self) -> int:
+        if self.n_search_steps is None:
+            return 100 if self.spec_.kind == "image" else 20
+        return self.n_search_steps
 
     def _start(self, net: Networks, x: Tensor, features: Tensor) -> Tensor:
         """Return for each row the fixed code with the least distance, ``[B, latent]``."""
@@ -162,7 +210,7 @@ class AnoGAN(DeepDetector):
         return (1 - w) * parts[..., 0] + w * parts[..., 1]
 
     def _made(self, net: Networks, x: Tensor) -> Tensor:
-        return net.generator(net.noise.draw(x.shape[-2], net.generator.widths[0]))
+        return net.generator(net.noise.draw(x.shape[-2], self._latent(self.spec_)))
 
     def _logit(self, net: Networks, x: Tensor) -> Tensor:
         return net.discriminator(net.drop(net.f(x))).squeeze(-1)

@@ -141,9 +141,9 @@ class DeepHybrid(DeepDetector):
     # ---- the shallow detector ---------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def _fit_networks(self, X: Tensor, y: Tensor, seeds: tuple[int, ...]) -> None:
+    def _fit_networks(self, X: Tensor, y: Tensor, seeds: tuple[int, ...], rows: Tensor | None = None) -> None:
         with torch.enable_grad():
-            super()._fit_networks(X, y, seeds)
+            super()._fit_networks(X, y, seeds, rows)
         replicas, inner = self.replicas_, self._inner()
         replicas.train(False)
         nets = [replicas.replica(r) for r in range(replicas.n)]

@@ -76,7 +76,7 @@ class DeepSAD(DeepDetector):
     year: ClassVar[int] = 2020
     cost: ClassVar[Literal["low", "medium", "high"]] = "low"
 
-    lr: Positive = 1e-4
+    lr: Positive | None = 1e-4
     weight_decay: NonNegative = 1e-6
     eta: Positive = 1.0
     balanced: bool = True
@@ -131,14 +131,14 @@ class DeepSAD(DeepDetector):
         variance = torch.stack([(net.phi(x) - mean).square().sum() for x in X.split(_CHUNK)]).sum() / len(X)
         return mean, variance
 
-    def _fit_networks(self, X: Tensor, y: Tensor, seeds: tuple[int, ...]) -> None:
-        super()._fit_networks(X, y, seeds)
+    def _fit_networks(self, X: Tensor, y: Tensor, seeds: tuple[int, ...], rows: Tensor | None = None) -> None:
+        super()._fit_networks(X, y, seeds, rows)
         first = self.replicas_.stacked["first_variance"].tolist()
         lost = [r for r, s in enumerate(self.spread_) if first[r] > 0 and not _COLLAPSED < s < 1 / _COLLAPSED]
         if lost:
             warnings.warn(
                 f"{type(self).__name__}: the outputs of replicas {lost} have collapsed to a point or blown up, so the "
-                f"scores say little (spread_ {self.spread_}). Lower lr (now {self.lr:g}) or weight_decay (now "
+                f"scores say little (spread_ {self.spread_}). Lower lr (now {self._rate:g}) or weight_decay (now "
                 f"{self.weight_decay:g}), or train for fewer epochs.",
                 WhitecrowWarning,
                 stacklevel=3,

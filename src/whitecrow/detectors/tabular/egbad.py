@@ -1,6 +1,6 @@
 """Efficient GAN-based anomaly detection: Zenati et al., ICLR 2018 workshop."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -8,9 +8,22 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from whitecrow.core.parameters import Count, Positive, Probability, Share
-from whitecrow.core.spec import InputSpec
+from whitecrow.core.spec import InputSpec, Kind
 from whitecrow.detectors._deep import DeepDetector
-from whitecrow.nn import Dropout, Networks, Noise, hidden_width, mlp
+from whitecrow.nn import (
+    Dropout,
+    Networks,
+    Noise,
+    PairFeatures,
+    code_width,
+    conv_decoder,
+    conv_encoder,
+    conv_stages,
+    diversity,
+    hidden_width,
+    mlp,
+    to_images,
+)
 from whitecrow.train import Batch, Execution, Stage
 from whitecrow.train.plan import Objective
 
@@ -33,9 +46,10 @@ class EGBAD(DeepDetector):
     ----------
     hidden_dims : tuple of int or None, default=None
         Widths of the encoder's hidden layers, input side first; the generator mirrors them. None takes 2 h and h,
-        where h is the power of two nearest to D, from 16 to 256.
+        where h is the power of two nearest to D, from 16 to 256. For images, the channels of the convolutions that
+        halve the sides; None goes down to 4 pixels or less, with 64 channels at the end.
     latent_dim : int or None, default=None
-        Width of z. None takes D / 4, from 4 to 32.
+        Width of z. None takes D / 4, from 4 to 32 (for images 32, or 8 below 16 pixels).
     discriminator_dim : int, default=128
         Width of the discriminator's two hidden layers.
     dropout : float from 0 to 1 (excluded), default=0.2
@@ -65,10 +79,13 @@ class EGBAD(DeepDetector):
     """
 
     execution: ClassVar[Execution] = "direct"
+    kinds: ClassVar[tuple[Kind, ...]] = ("table", "image")
     paper: ClassVar[str] = "Zenati et al., ICLR 2018 workshop"
     year: ClassVar[int] = 2018
     cost: ClassVar[Literal["low", "medium", "high"]] = "high"
+    default_lr: ClassVar[Mapping[Kind, float]] = {"table": 1e-3, "image": 1e-3}
     most_epochs: ClassVar[int] = 100  # a game has no minimum to wait for: beyond this it wanders
+    most_image_epochs: ClassVar[int | None] = 300  # until then the encoder of images does not invert the generator
 
     hidden_dims: tuple[Count, ...] | None = None
     latent_dim: Count | None = None
@@ -80,13 +97,17 @@ class EGBAD(DeepDetector):
     discriminator_weight: Share = 0.1
     score_type: Literal["features", "logits"] = "features"
     clip: Positive | None = 5.0
+    lr: Positive | None = None
     validation: Probability = 0.0  # the losses of a game do not say which epoch is best
 
     def networks(self, spec: InputSpec) -> Networks:
+        return self._of_images(spec) if spec.kind == "image" else self._of_tables(spec)
+
+    def _of_tables(self, spec: InputSpec) -> Networks:
         d, k, p, norm = spec.n_features, self.discriminator_dim, self.dropout, self.spectral
         h = hidden_width(d)
         hidden = self.hidden_dims if self.hidden_dims is not None else (2 * h, h)
-        latent = self.latent_dim if self.latent_dim is not None else min(max(round(d / 4), 4), 32)
+        latent = self._latent(spec)
         leaky: Literal["leaky-relu"] = "leaky-relu"
         return Networks(
             encoder=mlp(d, *hidden, latent, activation=leaky, init="xavier", spectral=norm),
@@ -97,6 +118,26 @@ class EGBAD(DeepDetector):
             noise=Noise(),
             std=torch.ones(2),  # of L_G and of L_D over the training rows
         )
+
+    def _of_images(self, spec: InputSpec) -> Networks:
+        shape, k, p, norm = spec.shape, self.discriminator_dim, self.dropout, self.spectral
+        channels = self.hidden_dims if self.hidden_dims is not None else conv_stages(shape)
+        latent = self._latent(spec)
+        return Networks(
+            encoder=conv_encoder(shape, channels, latent, norm=True, spectral=norm),
+            generator=conv_decoder(latent, channels, shape, norm=True),
+            f=PairFeatures(shape, channels, latent, k, dropout=p, spectral=norm),
+            drop=Dropout(p),
+            discriminator=mlp(k, 1, init="xavier", spectral=norm),  # on top of f
+            noise=Noise(),
+            std=torch.ones(2),
+        )
+
+    def _latent(self, spec: InputSpec) -> int:
+        """Return the width of z."""
+        if self.latent_dim is not None:
+            return self.latent_dim
+        return code_width(spec.shape) if spec.kind == "image" else min(max(round(spec.n_features / 4), 4), 32)
 
     def stages(self) -> Sequence[Stage]:
         betas = (float(self.beta1), 0.999)
@@ -116,6 +157,13 @@ class EGBAD(DeepDetector):
         parts = torch.cat([self._parts(net, x) for x in X.split(_CHUNK)])
         net.std.copy_(parts.std(0, correction=0).clamp_min(1e-6))
 
+    def watch(self, net: Networks, X: Tensor) -> dict[str, Tensor]:
+        made = net.generator(net.noise.draw(len(X), self._latent(self.spec_)))
+        return {"diversity": diversity(made, X)}
+
+    def map_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return to_images((x - net.generator(net.encoder(x))).abs(), self.spec_.shape).sum(1)
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         parts = self._parts(net, x) / net.std
         w = float(self.discriminator_weight)
@@ -123,7 +171,7 @@ class EGBAD(DeepDetector):
 
     def _logits(self, net: Networks, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return D(x, E(x)) and D(G(z), z) before the sigmoid, ``[B]`` each."""
-        z = net.noise.draw(x.shape[-2], net.encoder.widths[-1])
+        z = net.noise.draw(x.shape[-2], self._latent(self.spec_))
         real, made = torch.cat([x, net.encoder(x)], -1), torch.cat([net.generator(z), z], -1)
         logits = net.discriminator(net.drop(net.f(torch.cat([real, made], -2))))
         first, second = logits.squeeze(-1).chunk(2, -1)

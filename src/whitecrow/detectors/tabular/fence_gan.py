@@ -1,17 +1,28 @@
 """Fence GAN: Ngo et al., "Fence GAN: Towards Better Anomaly Detection", ICTAI 2019."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
+from torch.nn import Sequential
 from torch.nn.functional import softplus
 
 from whitecrow.core.parameters import Count, Natural, NonNegative, Positive, Probability, Share
-from whitecrow.core.spec import InputSpec
+from whitecrow.core.spec import InputSpec, Kind
 from whitecrow.detectors._deep import DeepDetector
-from whitecrow.nn import Networks, Noise, mlp
+from whitecrow.nn import (
+    Networks,
+    Noise,
+    code_width,
+    conv_decoder,
+    conv_encoder,
+    conv_stages,
+    diversity,
+    flat_width,
+    mlp,
+)
 from whitecrow.train import Batch, Execution, Stage
 from whitecrow.train.plan import Objective
 
@@ -34,10 +45,11 @@ class FenceGAN(DeepDetector):
 
     Parameters
     ----------
-    hidden_dims : tuple of int, default=(64, 64)
-        Widths of the hidden layers of both networks.
-    latent_dim : int, default=16
-        Width of z.
+    hidden_dims : tuple of int or None, default=None
+        Widths of the hidden layers of both networks. None takes (64, 64). For images, the channels of the convolutions
+        that halve the sides; None goes down to 4 pixels or less, with 64 channels at the end.
+    latent_dim : int or None, default=None
+        Width of z. None takes 16 (for images 32, or 8 below 16 pixels).
     alpha : float from 0 to 1, default=0.5
         Level of D on which the fence stands. Lower values move it outwards.
     beta : float or None, default=None
@@ -68,13 +80,15 @@ class FenceGAN(DeepDetector):
     """
 
     execution: ClassVar[Execution] = "direct"
+    kinds: ClassVar[tuple[Kind, ...]] = ("table", "image")
     paper: ClassVar[str] = "Ngo et al., ICTAI 2019"
     year: ClassVar[int] = 2019
     cost: ClassVar[Literal["low", "medium", "high"]] = "high"
+    default_lr: ClassVar[Mapping[Kind, float]] = {"table": 1e-3, "image": 2e-4}
     most_epochs: ClassVar[int] = 100  # a game has no minimum to wait for: beyond this it wanders
 
-    hidden_dims: tuple[Count, ...] = (64, 64)
-    latent_dim: Count = 16
+    hidden_dims: tuple[Count, ...] | None = None
+    latent_dim: Count | None = None
     alpha: Share = 0.5
     beta: NonNegative | None = None
     gamma: Positive = 1.0
@@ -82,20 +96,38 @@ class FenceGAN(DeepDetector):
     discriminator_decay: NonNegative = 0.0
     warm_up: Natural = 5
     average: Probability = 0.999
+    lr: Positive | None = None
     validation: Probability = 0.0  # the losses of a game do not say which epoch is best
 
     def networks(self, spec: InputSpec) -> Networks:
-        d, hidden = spec.n_features, self.hidden_dims
+        d, latent, norm = spec.n_features, self._latent(spec), self.spectral
+        if spec.kind == "image":
+            channels = self.hidden_dims if self.hidden_dims is not None else conv_stages(spec.shape)
+            return Networks(
+                generator=conv_decoder(latent, channels, spec.shape, norm=True),
+                discriminator=Sequential(
+                    conv_encoder(spec.shape, channels, None, spectral=norm),
+                    mlp(flat_width(spec.shape, channels), 1, init="xavier", spectral=norm),
+                ),
+                noise=Noise(),
+            )
+        hidden = self.hidden_dims if self.hidden_dims is not None else (64, 64)
         return Networks(
-            generator=mlp(self.latent_dim, *hidden, d, activation="leaky-relu"),
-            discriminator=mlp(d, *hidden, 1, activation="leaky-relu", spectral=self.spectral),
+            generator=mlp(latent, *hidden, d, activation="leaky-relu"),
+            discriminator=mlp(d, *hidden, 1, activation="leaky-relu", spectral=norm),
             noise=Noise(),
         )
+
+    def _latent(self, spec: InputSpec) -> int:
+        """Return the width of z."""
+        if self.latent_dim is not None:
+            return self.latent_dim
+        return code_width(spec.shape) if spec.kind == "image" else 16
 
     def stages(self) -> Sequence[Stage]:
         discriminator = Objective("err_d", trains=("discriminator",))
         # Twice the discriminator's rate, as in the paper.
-        generator = Objective("err_g", trains=("generator",), lr=2 * float(self.lr))
+        generator = Objective("err_g", trains=("generator",), lr=2 * self._rate)
         warm_up = Stage((discriminator,), epochs=int(self.warm_up), name="warm-up", early_stop=False)
         return warm_up, Stage((discriminator, generator), average=float(self.average))
 
@@ -104,8 +136,11 @@ class FenceGAN(DeepDetector):
         made = softplus(self._logit(net, self._fence(net, batch.x))).mean(-1)
         loss = real + self.gamma * made
         if self.discriminator_decay:
-            weights = (w for name, w in net.discriminator.named_parameters() if name.startswith("weight"))
-            loss = loss + self.discriminator_decay * sum(w.square().sum((-2, -1)) for w in weights)
+            named = net.discriminator.named_parameters()
+            weights = (w for name, w in named if name.rpartition(".")[2].startswith("weight"))
+            # Kernels of convolutions have four axes, and are never stacked.
+            squares = (w.square().sum() if w.dim() == 4 else w.square().sum((-2, -1)) for w in weights)
+            loss = loss + self.discriminator_decay * sum(squares)
         return loss
 
     def err_g(self, net: Networks, batch: Batch) -> Tensor:
@@ -116,11 +151,14 @@ class FenceGAN(DeepDetector):
         beta = 1.5 * math.sqrt(made.shape[-1]) if self.beta is None else self.beta
         return encirclement + beta / spread.clamp_min(1e-3)
 
+    def watch(self, net: Networks, X: Tensor) -> dict[str, Tensor]:
+        return {"diversity": diversity(self._fence(net, X)[: len(X)], X)}
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         return softplus(-self._logit(net, x))
 
     def _fence(self, net: Networks, x: Tensor) -> Tensor:
-        return net.generator(net.noise.draw(max(x.shape[-2], _FENCE_ROWS), self.latent_dim))
+        return net.generator(net.noise.draw(max(x.shape[-2], _FENCE_ROWS), self._latent(self.spec_)))
 
     def _logit(self, net: Networks, x: Tensor) -> Tensor:
         return net.discriminator(x).squeeze(-1)

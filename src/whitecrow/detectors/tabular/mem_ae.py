@@ -7,9 +7,19 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from whitecrow.core.parameters import Count, NonNegative, Positive
-from whitecrow.core.spec import InputSpec
+from whitecrow.core.spec import InputSpec, Kind
 from whitecrow.detectors._deep import DeepDetector
-from whitecrow.nn import Activation, Networks, hidden_width, mlp, squared_error
+from whitecrow.nn import (
+    Activation,
+    Networks,
+    code_width,
+    conv_decoder,
+    conv_encoder,
+    conv_stages,
+    hidden_width,
+    mlp,
+    squared_error,
+)
 from whitecrow.train import Batch, Execution
 
 __all__ = ["MemAE"]
@@ -34,12 +44,13 @@ class MemAE(DeepDetector):
     n_slots : int, default=50
         N, slots of the memory.
     latent_dim : int or None, default=None
-        Width of the code and of a slot. None takes D / 8, from 3 to 16.
+        Width of the code and of a slot. None takes D / 8, from 3 to 16 (for images 32, or 8 below 16 pixels).
     hidden_dims : tuple of int or None, default=None
         Widths of the encoder's hidden layers, input side first; the decoder mirrors them. None takes two layers, h and
-        h / 2, where h is the power of two nearest to D, from 16 to 256.
+        h / 2, where h is the power of two nearest to D, from 16 to 256. For images, the channels of the convolutions
+        that halve the sides; None goes down to 4 pixels or less, with 64 channels at the end.
     activation : str, default="tanh"
-        Between layers; the code and the output are linear.
+        Between layers; the code and the output are linear. Images have LeakyReLU, and a tanh at the end.
     addressing : {"cosine", "dot"}, default="cosine"
         Similarity of code and slot, by their angle or by their product :math:`z^\top m_j`.
     temperature : float, default=0.2
@@ -64,6 +75,7 @@ class MemAE(DeepDetector):
     """
 
     execution: ClassVar[Execution] = "direct"
+    kinds: ClassVar[tuple[Kind, ...]] = ("table", "image")
     paper: ClassVar[str] = "Gong et al., ICCV 2019"
     year: ClassVar[int] = 2019
     cost: ClassVar[Literal["low", "medium", "high"]] = "medium"
@@ -78,6 +90,8 @@ class MemAE(DeepDetector):
     entropy_weight: NonNegative = 2e-4
 
     def networks(self, spec: InputSpec) -> Networks:
+        if spec.kind == "image":
+            return self._of_images(spec)
         d = spec.n_features
         h = hidden_width(d)
         hidden = self.hidden_dims if self.hidden_dims is not None else (h, max(h // 2, 2))
@@ -85,8 +99,20 @@ class MemAE(DeepDetector):
         return Networks(
             encoder=mlp(d, *hidden, latent, activation=self.activation),
             decoder=mlp(latent, *reversed(hidden), d, activation=self.activation),
-            memory=nn.Parameter(torch.empty(self.n_slots, latent).uniform_(-1, 1) * latent**-0.5),
+            memory=self._memory(latent),
         )
+
+    def _of_images(self, spec: InputSpec) -> Networks:
+        channels = self.hidden_dims if self.hidden_dims is not None else conv_stages(spec.shape)
+        latent = self.latent_dim if self.latent_dim is not None else code_width(spec.shape)
+        return Networks(
+            encoder=conv_encoder(spec.shape, channels, latent, norm=True),
+            decoder=conv_decoder(latent, channels, spec.shape, norm=True),
+            memory=self._memory(latent),
+        )
+
+    def _memory(self, latent: int) -> nn.Parameter:
+        return nn.Parameter(torch.empty(self.n_slots, latent).uniform_(-1, 1) * latent**-0.5)
 
     def prepare(self, net: Networks, X: Tensor, y: Tensor) -> None:
         # With fewer rows than slots the rest stay random: equal slots would get equal gradients for ever.

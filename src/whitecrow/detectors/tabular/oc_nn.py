@@ -127,14 +127,14 @@ class OneClassNN(DeepDetector):
         net.r.copy_((y_hat.kthvalue(below).values + y_hat.kthvalue(below + 1).values) / 2)
         return y_hat
 
-    def _fit_networks(self, X: Tensor, y: Tensor, seeds: tuple[int, ...]) -> None:
-        super()._fit_networks(X, y, seeds)
+    def _fit_networks(self, X: Tensor, y: Tensor, seeds: tuple[int, ...], rows: Tensor | None = None) -> None:
+        super()._fit_networks(X, y, seeds, rows)
         first = self.replicas_.stacked["first_variance"].tolist()
         lost = [r for r, s in enumerate(self.spread_) if first[r] > 0 and not _COLLAPSED < s < 1 / _COLLAPSED]
         if lost:
             warnings.warn(
                 f"{type(self).__name__}: the outputs of replicas {lost} have collapsed to a constant or blown up, so "
-                f"the scores say little (spread_ {self.spread_}). Lower lr (now {self.lr:g}), lr_hidden (now "
+                f"the scores say little (spread_ {self.spread_}). Lower lr (now {self._rate:g}), lr_hidden (now "
                 f"{self.lr_hidden:g}) or penalty (now {self.penalty:g}).",
                 WhitecrowWarning,
                 stacklevel=3,

@@ -175,8 +175,8 @@ class VAE(DeepDetector):
     def _divergence(self, mu: Tensor, log_variance: Tensor) -> Tensor:
         return 0.5 * (mu.square() + log_variance.exp() - 1 - log_variance).sum(-1)
 
-    def _fit_networks(self, X: Tensor, y: Tensor, seeds: tuple[int, ...]) -> None:
-        super()._fit_networks(X, y, seeds)
+    def _fit_networks(self, X: Tensor, y: Tensor, seeds: tuple[int, ...], rows: Tensor | None = None) -> None:
+        super()._fit_networks(X, y, seeds, rows)
         collapsed = [r for r, units in enumerate(self.active_units_) if units == 0]
         if collapsed:
             warnings.warn(

@@ -1,0 +1,1 @@
+"""Detectors for time series and sequences."""
