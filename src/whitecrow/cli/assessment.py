@@ -102,7 +102,9 @@ class LabelledScores:
     def __init__(self, detector: "Detector", label: str, top: int) -> None:
         self.best = TopRows(top)
         self._label = label
-        self._names = [column.name for column in detector.encoder_.columns_]
+        from whitecrow.data.encoders import table_encoder
+
+        self._names = [column.name for column in table_encoder(detector.encoder_, "Assessing rows").columns_]
         self._scores: list[NDArray[np.float64]] = []
         self._labels: list[pl.Series] = []
         self._hashes: list[NDArray[np.uint64]] = []

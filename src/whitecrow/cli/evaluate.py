@@ -51,6 +51,7 @@ def evaluate(
     from whitecrow.cli.assessment import LabelledScores, assess, explained
     from whitecrow.core.files import write_bytes
     from whitecrow.data import read_table
+    from whitecrow.data.encoders import table_encoder
     from whitecrow.io import load
     from whitecrow.metrics import Costs
 
@@ -61,8 +62,9 @@ def evaluate(
         if report is not None:
             check_output("--report", report, (".html", ".htm"))
         detector = load(model)
+        encoder = table_encoder(detector.encoder_, "evaluate")
         require_columns("--label", [label], read_table(file, n_rows=1).columns, file)
-        if label in [column.name for column in detector.encoder_.columns_]:
+        if label in [column.name for column in encoder.columns_]:
             console.note(
                 f"The model was fitted on the column {label!r} itself: these figures say nothing. Fit it again."
             )

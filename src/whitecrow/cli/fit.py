@@ -11,6 +11,7 @@ from rich.table import Table
 
 from whitecrow.cli.console import Console, Options
 from whitecrow.cli.figures import facts
+from whitecrow.cli.samples import holds_images, read_images
 from whitecrow.cli.streaming import check_output, require_file
 from whitecrow.core import parameters, registry
 from whitecrow.core.errors import DataError, ParameterError
@@ -45,6 +46,7 @@ def fit(
     label: str | None = None,
     normal: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     ignore: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    image_size: int | None = None,
     regime: Literal["contaminated", "clean", "labelled"] = "contaminated",
     contamination: float | None = None,
     replicas: int | None = None,
@@ -58,7 +60,9 @@ def fit(
     Parameters
     ----------
     file
-        Table: CSV, TSV, ARFF (also gzipped), Parquet, NPZ, NPY or MAT.
+        Table: CSV, TSV, ARFF (also gzipped), Parquet, NPZ, NPY or MAT; for a detector of series, one row per time step,
+        with the time in a column if there is one. Or, for a detector of images, a folder of image files (of its part
+        train, where it has the parts train and test) or an IDX file.
     detector
         Name of a detector; see: whitecrow detectors list.
     output
@@ -71,6 +75,8 @@ def fit(
         Values of the label column that mean normal; by default 0, false, no, normal, benign and "-".
     ignore
         Columns to leave out, such as identifiers.
+    image_size
+        Side in pixels to which image files are resized.
     regime
         What the rows are: some anomalous (contaminated), all normal (clean), or told by --label (labelled).
     contamination
@@ -102,7 +108,9 @@ def fit(
         if "checkpoint" in parameters.fields(cls):
             model.set_params(checkpoint=str(checkpoint))
         with console.working(f"Reading {file.name}") as bar:
-            rows, labels = _read(file, label, normal, ignore or [], needed=regime == "labelled", console=console)
+            rows, labels = _read(
+                file, cls.kinds, label, normal, ignore or [], image_size, needed=regime == "labelled", console=console
+            )
             bar.update(f"Fitting {detector}", 0, 1)
 
             reached = ""
@@ -137,11 +145,32 @@ def _settings(cls: type, texts: list[str]) -> dict[str, Any]:
 
 
 def _read(
-    file: Path, label: str | None, normal: list[str] | None, ignore: list[str], *, needed: bool, console: Console
-) -> tuple["pl.DataFrame", Labels | None]:
-    """Return the columns to learn from, and the labels where there are any that can be read."""
+    file: Path,
+    kinds: tuple[str, ...],
+    label: str | None,
+    normal: list[str] | None,
+    ignore: list[str],
+    image_size: int | None,
+    *,
+    needed: bool,
+    console: Console,
+) -> tuple[Any, Labels | None]:
+    """Return the columns or images to learn from, and the labels where there are any that can be read."""
     from whitecrow.data import read_table
 
+    if holds_images(file):
+        if "image" not in kinds:
+            raise ParameterError(
+                f"{file.name} holds images, and the detector takes {' and '.join(kinds)} data. See the detectors of "
+                "images: whitecrow detectors list."
+            )
+        if label is not None or ignore:
+            raise ParameterError("--label and --ignore name columns of a table; images have none.")
+        return read_images(file, image_size, "train")[0], None
+    if image_size is not None:
+        raise ParameterError(f"--image-size: {file.name} is neither a folder nor an image file.")
+    if "table" not in kinds and "sequence" not in kinds:
+        raise ParameterError(f"The detector takes images, and {file.name} is none: give a folder or an IDX file.")
     names = read_table(file, n_rows=1).columns
     require_columns("--label", [label] if label is not None else [], names, file)
     require_columns("--ignore", ignore, names, file)

@@ -41,7 +41,7 @@ def score(
     ----------
     file
         Table with the columns that the model was fitted on; other columns are carried along. Or a folder of Parquet
-        files.
+        files. For a model of images, a folder of image files (of its part test, where it has one) or an IDX file.
     model
         Model file.
     output
@@ -55,7 +55,12 @@ def score(
     with options.console() as console:
         require_file(file)
         require_file(model)
-        in_parts = cluster is not None or file.is_dir()
+        from whitecrow.io import inspect
+
+        of_rows = inspect(model)["spec"]["kind"] == "table"
+        in_parts = cluster is not None or (file.is_dir() and of_rows)
+        if cluster is not None and not of_rows:
+            raise ParameterError("--cluster scores the rows of tables. Score images and series without it.")
         if in_parts:
             _check_parts(file, output)
         else:
@@ -69,6 +74,8 @@ def score(
             console.note("This model was fitted without held-out rows, so p_value is empty.")
         if in_parts:
             document, lines = _score_parts(console, file, model, output, prefix, cluster)
+        elif not of_rows:
+            document, lines = _score_samples(console, file, detector, output, prefix)
         else:
             document, lines = _score_file(console, file, detector, output, prefix)
         _summarise(console, detector, prefix, document, lines)
@@ -91,6 +98,21 @@ def _score_file(
             bar.update(f"Scoring {file.name}, {n:,} rows")
         bar.update(f"Writing {output.name}")
     return {"output": str(output), "rows": n, "flagged": flagged}, {"Scores": str(output)}
+
+
+def _score_samples(
+    console: Console, file: Path, detector: "Detector", output: Path, prefix: str
+) -> tuple[dict[str, Any], dict[str, str]]:
+    from whitecrow.cli.samples import sample_scores
+    from whitecrow.data import TableWriter
+    from whitecrow.io.batches import with_scores
+
+    with console.working(f"Scoring {file.name}") as bar, TableWriter(output) as writer:
+        names, scores = sample_scores(file, detector)
+        writer.write(with_scores(names, scores, detector, prefix))
+        bar.update(f"Writing {output.name}")
+    flagged = int((scores > detector.threshold_).sum())
+    return {"output": str(output), "rows": len(scores), "flagged": flagged}, {"Scores": str(output)}
 
 
 def _check_parts(source: Path, output: Path) -> None:

@@ -47,8 +47,10 @@ def table_batches(path: Path, detector: "Detector", batch_rows: int = 1 << 16) -
     import polars as pl
 
     from whitecrow.data import iter_batches
+    from whitecrow.data.encoders import table_encoder
 
-    categories = {column.name: pl.String() for column in detector.encoder_.columns_ if column.kind == "category"}
+    encoder = table_encoder(detector.encoder_, f"Scoring the rows of {path.name}")
+    categories = {column.name: pl.String() for column in encoder.columns_ if column.kind == "category"}
     # Parquet says itself what its columns are.
     schema = {} if path.suffix.lower() == ".parquet" else categories
     yield from iter_batches(path, schema=schema, batch_rows=batch_rows)
