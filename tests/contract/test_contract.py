@@ -2,6 +2,7 @@
 
 import inspect
 import random
+import re
 import warnings
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -636,6 +637,7 @@ def test_detector_has_a_page_a_test_and_documented_parameters(name: str) -> None
     assert (ROOT / "docs" / "detectors" / f"{name}.md").exists()
     assert (ROOT / "tests" / "detectors" / f"test_{name.replace('-', '_')}.py").exists()
     documented = "\n".join(inspect.getdoc(base) or "" for base in cls.__mro__ if issubclass(base, wc.Detector))
-    missing = [p for p in parameters.fields(cls) if f"\n{p} : " not in documented and f", {p} : " not in documented]
+    lines = (re.search(rf"^(\w+, )*{p}(, \w+)* : ", documented, re.MULTILINE) for p in parameters.fields(cls))
+    missing = [p for p, line in zip(parameters.fields(cls), lines, strict=True) if line is None]
     assert not missing
     assert "References" in inspect.getdoc(cls)

@@ -22,7 +22,7 @@ def made_by(det: FenceGAN, n: int) -> torch.Tensor:
     net = det.replicas_.replica(0).eval()
     net.noise.seek(0)
     with torch.no_grad():
-        made = net.generator(net.noise.draw(n, det.latent_dim))
+        made = net.generator(net.noise.draw(n, det._latent(det.spec_)))
     net.noise.seek(0)
     return made
 

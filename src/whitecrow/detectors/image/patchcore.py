@@ -15,7 +15,7 @@ from whitecrow.nn.neighbours import distances, nearest
 
 __all__ = ["PatchCore"]
 
-_MAX_CANDIDATE_VALUES = 1 << 27
+_MAX_CANDIDATE_VALUES = 1 << 26
 _PROJECTED = 128
 _SAMPLE = 4096
 _ISOLATION = 5
@@ -98,11 +98,11 @@ class PatchCore(PatchDetector):
         surplus = torch.randperm(chosen.numel(), generator=generator)[_MAX_CANDIDATE_VALUES // c :]
         chosen.view(-1)[surplus] = False
         chosen = chosen.to(X.device)
-        step = block_rows(X)
-        parts = [
-            self._patches(net, rows)[0][mask] for rows, mask in zip(X.split(step), chosen.split(step), strict=True)
-        ]
-        return torch.cat(parts), chosen.nonzero()[:, 0]
+        patches, step, end = X.new_empty(int(chosen.sum()), c), block_rows(X), 0
+        for rows, mask in zip(X.split(step), chosen.split(step), strict=True):
+            start, end = end, end + int(mask.sum())
+            patches[start:end] = self._patches(net, rows)[0][mask]
+        return patches, chosen.nonzero()[:, 0]
 
     def _coreset(self, patches: Tensor, generator: torch.Generator) -> Tensor:
         """Return the rows of the bank ``[M, C]``."""
