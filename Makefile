@@ -10,8 +10,9 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 demo: $(VENV)/.installed
 	$(BIN)/whitecrow demo --out demo-output
 
+# One thread for each of the two processes: more threads than cores wait for one another most of the time.
 test: $(VENV)/.installed-test lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -25,6 +26,7 @@ docs: $(VENV)/.installed
 bench: $(BENCH)/.installed
 	$(BENCH)/bin/python benchmarks/peers.py --out docs/results/peers.md
 	$(BENCH)/bin/python benchmarks/methods.py
+	$(BENCH)/bin/python benchmarks/kinds.py --out docs/results/kinds.md
 
 # PUBLISHED is a CSV file with the published AUROC: a row per data set, a column per method.
 reproduce: $(VENV)/.installed
