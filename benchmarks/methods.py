@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from peers import WIDTHS, cpu, table
+from peers import WIDTHS, table
+from timing import cpu
 
 import whitecrow as wc
 from whitecrow.core import parameters, registry

@@ -7,9 +7,7 @@ the median over the rounds of the ratio within a round.
 import argparse
 import platform
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from itertools import pairwise
@@ -18,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from pyod.models.auto_encoder import AutoEncoder as PyODAutoEncoder
+from timing import cpu, in_new_process, ratio
 
 import whitecrow as wc
 
@@ -68,22 +67,9 @@ def bare_epoch(batch: int, replicas: int = 1) -> Callable[[], None]:
     return run
 
 
-def cpu(call: Callable[[], object]) -> float:
-    """Return the CPU seconds of a call."""
-    start = time.process_time()
-    call()
-    return time.process_time() - start
-
-
 def per_epoch(fit: Callable[[int], object], few: int = 1, many: int = 4) -> float:
     """Return the CPU seconds of one more epoch."""
     return (cpu(lambda: fit(many)) - cpu(lambda: fit(few))) / (many - few)
-
-
-def ratios(rounds: int, numerator: str, denominator: str, seconds: dict[str, list[float]]) -> float:
-    """Return the median of the ratio within a round."""
-    pairs = zip(seconds[numerator], seconds[denominator], strict=True)
-    return statistics.median(a / b for a, b in list(pairs)[:rounds])
 
 
 def measure(batch: int, rounds: int) -> list[tuple[str, str, str]]:
@@ -111,19 +97,19 @@ def measure(batch: int, rounds: int) -> list[tuple[str, str, str]]:
     return [
         ("bare matrix products of one epoch", f"{median['bare']:.3f} s", ""),
         ("our epoch", f"{median['epoch']:.3f} s", ""),
-        ("training loop / bare products", f"{ratios(rounds, 'epoch', 'bare', seconds):.2f}",
+        ("training loop / bare products", f"{ratio(seconds['epoch'], seconds['bare']):.2f}",
          "at most 3" if small else "at most 1.7"),
         ("epoch: PyOD without batch norm and dropout / ours",
-         f"{ratios(rounds, 'epoch plain', 'epoch', seconds):.1f}", "at least 3.3" if small else "at least 5"),
-        ("epoch: PyOD with its defaults / ours", f"{ratios(rounds, 'epoch default', 'epoch', seconds):.1f}",
+         f"{ratio(seconds['epoch plain'], seconds['epoch']):.1f}", "at least 3.3" if small else "at least 5"),
+        ("epoch: PyOD with its defaults / ours", f"{ratio(seconds['epoch default'], seconds['epoch']):.1f}",
          "at least 5" if small else "at least 6"),
         ("complete fit, 5 epochs: PyOD without batch norm and dropout / ours",
-         f"{ratios(rounds, 'fit plain', 'fit', seconds):.1f}", ""),
+         f"{ratio(seconds['fit plain'], seconds['fit']):.1f}", ""),
         ("complete fit, 5 epochs: PyOD with its defaults / ours",
-         f"{ratios(rounds, 'fit default', 'fit', seconds):.1f}", ""),
+         f"{ratio(seconds['fit default'], seconds['fit']):.1f}", ""),
         ("10 replicas / one fit of PyOD without batch norm and dropout",
-         f"{ratios(rounds, 'fit 10', 'fit plain', seconds):.2f}", "at most 1.5" if small else ""),
-        ("10 replicas / one fit of PyOD with its defaults", f"{ratios(rounds, 'fit 10', 'fit default', seconds):.2f}",
+         f"{ratio(seconds['fit 10'], seconds['fit plain']):.2f}", "at most 1.5" if small else ""),
+        ("10 replicas / one fit of PyOD with its defaults", f"{ratio(seconds['fit 10'], seconds['fit default']):.2f}",
          ""),
     ]  # fmt: skip
 
@@ -143,7 +129,7 @@ def measure_scoring(rounds: int) -> list[tuple[str, str, str]]:
     return [
         ("rows scored per second", f"{N_SCORED / statistics.median(seconds['ours']):,.0f}", ""),
         *(
-            (f"scoring: PyOD (batch {batch}) / ours", f"{ratios(rounds, str(batch), 'ours', seconds):.1f}",
+            (f"scoring: PyOD (batch {batch}) / ours", f"{ratio(seconds[str(batch)], seconds['ours']):.1f}",
              "at least 8")
             for batch in peers
         ),
@@ -177,13 +163,6 @@ for _ in range(3):
     seconds.append(time.process_time() - start)
 sys.stdout.write(str(seconds[0] - min(seconds)))
 """
-
-
-def in_new_process(code: str, **names: str) -> float:
-    """Return the number that a script prints."""
-    script = code.format(folder=str(Path(__file__).parent), **names)
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True)
-    return float(done.stdout)
 
 
 def measure_processes() -> list[tuple[str, str, str]]:
