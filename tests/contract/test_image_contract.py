@@ -33,6 +33,7 @@ WITH_MAPS = [
     if registry.load(name).map_batch is not wc.Detector.map_batch
     or registry.load(name).feature_scores is not wc.Detector.feature_scores
 ]
+REBUILDS = [name for name in NAMES if registry.load(name).rebuild_batch is not wc.Detector.rebuild_batch]
 ROOT = Path(__file__).parents[2]
 SIDE, SQUARE = 8, 3
 
@@ -296,6 +297,22 @@ def test_map_finds_the_pasted_square(name: str) -> None:
 def test_a_method_without_scores_by_pixel_says_so(name: str) -> None:
     with pytest.raises(ParameterError, match="scores an image as a whole"):
         fitted(name).anomaly_map(MIXED)
+
+
+@pytest.mark.parametrize("name", REBUILDS)
+def test_images_are_rebuilt_each_by_itself(name: str) -> None:
+    detector = fitted(name)
+    whole = detector.reconstruction(MIXED)
+    assert (whole.shape, whole.dtype) == (MIXED.shape, np.float32)
+    assert whole.min() >= 0
+    assert whole.max() <= 1
+    agree(np.concatenate([detector.reconstruction(MIXED[i : i + 7]) for i in range(0, len(MIXED), 7)]), whole)
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(REBUILDS)))
+def test_a_method_that_rebuilds_nothing_says_so(name: str) -> None:
+    with pytest.raises(ParameterError, match="rebuilds no images"):
+        fitted(name).reconstruction(MIXED)
 
 
 # ---- thresholds and p-values -----------------------------------------------------------------------------------------

@@ -1,14 +1,11 @@
 """The face of every detector: fit, score, threshold, explain, save."""
 
-import inspect
 import time
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import version
-from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import sklearn.exceptions
@@ -25,6 +22,8 @@ from whitecrow.core.parameters import Contamination, Positive, Probability
 from whitecrow.core.spec import InputSpec, Kind
 from whitecrow.data import as_table
 from whitecrow.data.encoders import Encoder, Unfolded, encoder_class, kind_of
+from whitecrow.detectors._constructor import Fields
+from whitecrow.detectors._labels import read_labels
 from whitecrow.detectors._prepared import Prepared
 from whitecrow.nn import Networks, derive_seed
 from whitecrow.train import Replicas, threads_for
@@ -46,12 +45,7 @@ class NotFittedError(WhitecrowError, sklearn.exceptions.NotFittedError):
     """The detector has not been fitted."""
 
 
-@dataclass_transform(kw_only_default=True)
-class _Fields:
-    """Tells type checkers that annotated fields, from here on down, are keyword-only constructor parameters."""
-
-
-class Detector(_Fields, OutlierMixin, BaseEstimator):
+class Detector(Fields, OutlierMixin, BaseEstimator):
     """Base of all detectors; subclasses add a method.
 
     A method without gradients writes two hooks, :meth:`learn` and :meth:`score_batch`. A method that is trained by
@@ -133,10 +127,6 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
     device: str = "auto"
     verbose: bool = True
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls.__init__ = _constructor(cls)  # type: ignore[method-assign]
-
     # ---- what a method writes -------------------------------------------------------------------------------------
 
     def learn(self, X: Tensor, y: Tensor, seed: int) -> Networks:
@@ -168,6 +158,10 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         """
         parts = self.feature_scores(net, x)
         return None if parts is None else parts.unflatten(-1, self.spec_.shape).sum(-3)
+
+    def rebuild_batch(self, net: Networks, x: Tensor) -> Tensor | None:
+        """Return the rows ``[B, D]`` as the method rebuilds them, for a method that does."""
+        return None
 
     def check_buffers(self, net: Networks) -> None:
         """Check the learnt buffers of a loaded model, whose dtypes and shapes are :meth:`learn`'s own choice.
@@ -313,37 +307,7 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
     def _labels(self, y: ArrayLike | None, n: int) -> NDArray[np.int64]:
         if self.regime != "labelled":
             return np.full(n, -1, dtype=np.int64)
-        if y is None:
-            raise DataError(
-                f"{type(self).__name__}(regime='labelled') needs y. Give fit(X, y) labels of 1 (anomaly), 0 (normal) "
-                "and -1 (unlabelled), or choose another regime."
-            )
-        labels = np.asarray(y)
-        if labels.dtype == object and all(isinstance(label, Real) for label in labels.ravel()):
-            labels = labels.astype(np.float64)  # a column taken out of a mixed table
-        if labels.shape != (n,):
-            raise DataError(
-                f"y has shape {labels.shape}; accepted is one label for each of the {n} rows, shape ({n},): 1 "
-                "(anomaly), 0 (normal) or -1 (unlabelled)."
-            )
-        if labels.dtype.kind not in "biuf" or not np.isin(labels, (-1, 0, 1)).all():
-            found = ", ".join(list(dict.fromkeys(map(repr, labels.tolist())))[:5])
-            raise DataError(
-                f"y has values such as {found}; each row's label must be a number, one of 1 (anomaly), 0 (normal) and "
-                "-1 (unlabelled)."
-            )
-        labels = labels.astype(np.int64)
-        if self.needs_labels and not (labels == 1).any():
-            raise DataError(
-                f"y labels none of the {n} rows 1, and {type(self).__name__} learns from known anomalies. Label at "
-                "least one row 1 (anomaly; 0 is normal, -1 unlabelled), or take a detector that does without."
-            )
-        n_others = int((labels != 1).sum())
-        if n_others < 2:
-            raise DataError(
-                f"y labels {n - n_others} of the {n} rows as anomalies; at least 2 other rows are needed to learn from."
-            )
-        return labels
+        return read_labels(y, n, type(self).__name__, need_anomalies=self.needs_labels)
 
     def _split(self, labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the rows to train on and the rows to calibrate on, both in their order."""
@@ -381,7 +345,8 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         """Return what the encoder takes, or raise what is wrong with it."""
         if kind == "table":
             return self._accept_table(X, fitting=fitting)
-        rows = encoder_class(kind).read(X)
+        encoder: Any = encoder_class(kind) if fitting else self.encoder_
+        rows = encoder.read(X) if fitting else encoder.reread(X)
         if len(rows) < (2 if fitting else 1):
             raise DataError(
                 f"{type(self).__name__}: Found {len(rows)} samples; at least {2 if fitting else 1} are needed."
@@ -492,23 +457,50 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         ParameterError
             If the method has no scores by place.
         """
+        maps = self._by_image("anomaly_map", X, self.map_batch, "scores an image as a whole and has no score by pixel")
+        return maps.astype(np.float32)
+
+    def reconstruction(self, X: Any) -> NDArray[np.float32]:
+        """Return images as the detector rebuilds them, for display beside what was given.
+
+        Parameters
+        ----------
+        X : images
+            As in ``fit``, N of them.
+
+        Returns
+        -------
+        ndarray of float32 [N, H, W] or [N, H, W, C]
+            Pixels from 0 to 1; the mean over the replicas.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        DataError
+            If the detector was not fitted on images, or the images cannot be used.
+        ParameterError
+            If the method rebuilds nothing.
+        """
+        encoder: Any = self.encoder_
+        return encoder.decode(self._by_image("reconstruction", X, self.rebuild_batch, "rebuilds no images"))
+
+    def _by_image(
+        self, what: str, X: Any, hook: Callable[[Networks, Tensor], Tensor | None], lack: str
+    ) -> NDArray[np.floating]:
+        """Return what a hook makes of images, the mean over the replicas, ``[N, ...]``."""
         self._check_fitted()
         if self.spec_.kind != "image":
-            raise DataError(
-                f"anomaly_map: this {type(self).__name__} was fitted on a {self.spec_.kind}, not on images."
-            )
+            raise DataError(f"{what}: this {type(self).__name__} was fitted on a {self.spec_.kind}, not on images.")
         rows = self._accept(X, "image", fitting=False)
 
-        def hook(net: Networks, x: Tensor) -> Tensor:
-            found = self.map_batch(net, x)
-            if found is None:
-                raise ParameterError(
-                    f"anomaly_map: {type(self).__name__} scores an image as a whole and has no score by pixel."
-                )
-            return found
+        def found(net: Networks, x: Tensor) -> Tensor:
+            values = hook(net, x)
+            if values is None:
+                raise ParameterError(f"{what}: {type(self).__name__} {lack}.")
+            return values
 
-        maps = [m.mean(0) for m in self._blocks(hook, partial(self.encoder_.fill, rows))]
-        return np.concatenate(maps).astype(np.float32)
+        return np.concatenate([values.mean(0) for values in self._blocks(found, partial(self.encoder_.fill, rows))])
 
     def anomaly_score(self, X: Any, *, return_std: bool = False) -> Any:
         """Return the anomaly score of each row, higher = more anomalous.
@@ -669,26 +661,3 @@ class Detector(_Fields, OutlierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = False
         return tags
-
-
-def _constructor(cls: type) -> Any:
-    """Return a keyword-only constructor that stores the fields of ``cls``, as scikit-learn wants it."""
-    fields = parameters.fields(cls)
-
-    def __init__(self: Any, **given: Any) -> None:  # noqa: N807
-        for name in given:
-            if name not in fields:
-                near = get_close_matches(name, fields, n=1)
-                hint = f" Did you mean {near[0]}?" if near else ""
-                raise ParameterError(f"{cls.__name__} has no parameter {name!r}.{hint} It has: {', '.join(fields)}.")
-        for name, field in fields.items():
-            setattr(self, name, given.get(name, field.default))
-
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    __init__.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
-            inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD),
-            *(inspect.Parameter(f.name, keyword, default=f.default, annotation=f.annotation) for f in fields.values()),
-        ]
-    )
-    return __init__

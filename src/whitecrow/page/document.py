@@ -13,7 +13,13 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def document(
-    title: str, brand: str, header: Sequence[Markup], main: Sequence[Markup | None], *, style: str = ""
+    title: str,
+    brand: str,
+    header: Sequence[Markup],
+    main: Sequence[Markup | None],
+    *,
+    style: str = "",
+    pictures: bool = False,
 ) -> str:
     """Return a whole HTML document.
 
@@ -29,13 +35,16 @@ def document(
         The sections; None is left out.
     style : str, default=""
         Rules beyond those of every page. They are trusted.
+    pictures : bool, default=False
+        Whether the page holds pictures of its own, PNG in data addresses.
     """
+    policy = f"{_POLICY}; img-src data:" if pictures else _POLICY
     base = files("whitecrow.page").joinpath("page.css").read_text("utf-8")
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", title),
         tag("style", Markup(base + style)),

@@ -80,8 +80,11 @@ class ConvAutoEncoder(DeepDetector):
         seen = x + self.noise * net.noise.like(x) if self.noise else x
         return batch.mean(self._errors(x, net.decoder(net.encoder(seen))).mean(-1))
 
+    def rebuild_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.decoder(net.encoder(x))
+
     def feature_scores(self, net: Networks, x: Tensor) -> Tensor:
-        return self._errors(x, net.decoder(net.encoder(x)))
+        return self._errors(x, self.rebuild_batch(net, x))
 
     def map_batch(self, net: Networks, x: Tensor) -> Tensor:
         return box_filter(to_images(self.feature_scores(net, x), self.spec_.shape).mean(1), self._side)

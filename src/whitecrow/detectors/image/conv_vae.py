@@ -122,6 +122,9 @@ class ConvVAE(DeepDetector):
         surprise = self._surprise(net, batch.x, self._draw(net, *code)).sum(-1)
         return batch.mean(surprise + net.beta * self._divergence(*code))
 
+    def rebuild_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return self._mean(net, self._code(net, x)[0])
+
     def feature_scores(self, net: Networks, x: Tensor) -> Tensor:
         """Return the parts of the score by pixel; the divergence of the elbo belongs to none."""
         mu, log_variance = self._code(net, x)

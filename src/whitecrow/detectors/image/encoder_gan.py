@@ -153,8 +153,11 @@ class EncoderGAN(DeepDetector):
         made = self._made(net, X)
         return {"diversity": diversity(made, X), "accuracy": order_accuracy(*self._values(net, X, made))}
 
+    def rebuild_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return self._generate(net, net.encoder(x))
+
     def map_batch(self, net: Networks, x: Tensor) -> Tensor:
-        return to_images((x - self._generate(net, net.encoder(x))).abs(), self.spec_.shape).sum(1)
+        return to_images((x - self.rebuild_batch(net, x)).abs(), self.spec_.shape).sum(1)
 
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         parts = (self._parts(net, x) - net.medians) / net.spreads

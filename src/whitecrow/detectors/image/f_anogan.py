@@ -154,8 +154,11 @@ class FAnoGAN(DeepDetector):
         made = self._made(net, X)
         return {"diversity": diversity(made, X), "accuracy": order_accuracy(*self._values(net, X, made))}
 
+    def rebuild_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.generator(net.encoder(x))
+
     def map_batch(self, net: Networks, x: Tensor) -> Tensor:
-        return to_images((x - net.generator(net.encoder(x))).abs(), self.spec_.shape).sum(1)
+        return to_images((x - self.rebuild_batch(net, x)).abs(), self.spec_.shape).sum(1)
 
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         image, features = (self._parts(net, x) / net.means).unbind(-1)
@@ -171,6 +174,6 @@ class FAnoGAN(DeepDetector):
 
     def _parts(self, net: Networks, x: Tensor) -> Tensor:
         """Return A_R and A_D of each row, ``[B, 2]``."""
-        rebuilt = net.generator(net.encoder(x))
+        rebuilt = self.rebuild_batch(net, x)
         differences = x - rebuilt, net.f(x) - net.f(rebuilt)
         return torch.stack([r.square().mean(-1) for r in differences], -1)

@@ -141,8 +141,11 @@ class GANomaly(DeepDetector):
             "code_again_spread": z_again.std(0, correction=0).mean(),
         }
 
+    def rebuild_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.decoder(net.encoder(x))
+
     def map_batch(self, net: Networks, x: Tensor) -> Tensor:
-        return to_images((x - net.decoder(net.encoder(x))).abs(), self.spec_.shape).sum(1)
+        return to_images((x - self.rebuild_batch(net, x)).abs(), self.spec_.shape).sum(1)
 
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         parts = self._parts(net, x)

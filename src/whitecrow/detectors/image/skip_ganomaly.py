@@ -135,8 +135,11 @@ class SkipGANomaly(DeepDetector):
         real, made = (net.discriminator(net.f(x)) for x in (X, net.generator(X)))
         return {"accuracy": torch.cat([real > 0, made < 0]).float().mean()}
 
+    def rebuild_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.generator(x)
+
     def map_batch(self, net: Networks, x: Tensor) -> Tensor:
-        return to_images((x - net.generator(x)).abs(), self.spec_.shape).sum(1)
+        return to_images((x - self.rebuild_batch(net, x)).abs(), self.spec_.shape).sum(1)
 
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         rebuilt = net.generator(x)

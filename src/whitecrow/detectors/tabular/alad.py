@@ -166,8 +166,11 @@ class ALAD(DeepDetector):
     def map_batch(self, net: Networks, x: Tensor) -> Tensor:
         return to_images((x - net.generator(net.encoder(x))).abs(), self.spec_.shape).sum(1)
 
+    def rebuild_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.generator(net.encoder(x))
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
-        rebuilt = net.generator(net.encoder(x))
+        rebuilt = self.rebuild_batch(net, x)
         if self.score_type == "l1":
             return (x - rebuilt).abs().sum(-1)
         if self.score_type == "l2":

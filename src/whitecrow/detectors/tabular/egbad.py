@@ -164,6 +164,9 @@ class EGBAD(DeepDetector):
     def map_batch(self, net: Networks, x: Tensor) -> Tensor:
         return to_images((x - net.generator(net.encoder(x))).abs(), self.spec_.shape).sum(1)
 
+    def rebuild_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.generator(net.encoder(x))
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         parts = self._parts(net, x) / net.std
         w = float(self.discriminator_weight)

@@ -126,8 +126,11 @@ class MemAE(DeepDetector):
         error = squared_error(batch.x, net.decoder(w @ net.memory))
         return batch.mean(error + self.entropy_weight * entropy)
 
+    def rebuild_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.decoder(self._address(net, x) @ net.memory)
+
     def feature_scores(self, net: Networks, x: Tensor) -> Tensor:
-        return (x - net.decoder(self._address(net, x) @ net.memory)).square()
+        return (x - self.rebuild_batch(net, x)).square()
 
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         return self.feature_scores(net, x).sum(-1)
