@@ -90,14 +90,6 @@ def test_the_usual_error_is_the_median_of_the_training_windows():
     assert float(net.spread) == pytest.approx(np.subtract(*np.percentile(found, [75, 25])) + 0.01, rel=1e-4)
 
 
-def test_a_window_scores_the_same_wherever_it_stands(fitted):
-    windows = torch.randn(700, 32, generator=torch.Generator().manual_seed(1))
-    order = torch.randperm(700, generator=torch.Generator().manual_seed(2))
-    with torch.no_grad():
-        first, second = (fitted.replicas_.scores(fitted.score_batch, rows) for rows in (windows, windows[order]))
-    torch.testing.assert_close(second, first[:, order], rtol=1e-4, atol=1e-5)
-
-
 def test_several_steps_are_predicted_at_once():
     t = np.arange(500)
     det = Forecaster(random_state=0, window=20, horizon=4, head="average", epochs=20, regime="clean").fit(np.sin(t / 2))

@@ -92,14 +92,6 @@ def test_the_codes_are_in_use(fitted):
     assert min(fitted.history_["fit.divergence"][-1]) > 0.1
 
 
-def test_a_window_scores_the_same_wherever_it_stands_and_in_every_call(fitted):
-    windows = torch.randn(900, 24, generator=torch.Generator().manual_seed(1))
-    order = torch.randperm(900, generator=torch.Generator().manual_seed(2))
-    with torch.no_grad():
-        first, second = (fitted.replicas_.scores(fitted.score_batch, rows) for rows in (windows, windows[order]))
-    torch.testing.assert_close(second, first[:, order], rtol=1e-4, atol=1e-4)
-
-
 def test_a_constant_channel_does_not_drown_the_others():
     rng = np.random.default_rng(0)
     series = np.stack([rng.normal(size=300), np.full(300, 2.0)], -1)

@@ -116,17 +116,6 @@ def test_of_many_training_patches_evenly_spaced_ones_are_kept():
     np.testing.assert_allclose(det.replicas_.replica(0).memory.bank.numpy(), kept, atol=1e-6)
 
 
-def test_replicas_are_solo_fits():
-    together = PatchMemory(train="pretext", epochs=1, n_replicas=2, **SMALL).fit(wave(200))
-    alone = [
-        PatchMemory(train="pretext", epochs=1, **{**SMALL, "random_state": seed})
-        .fit(wave(200))
-        .anomaly_score(wave(80, 1))
-        for seed in together.replica_seeds_
-    ]
-    np.testing.assert_allclose(together.anomaly_score(wave(80, 1)), np.mean(alone, axis=0), rtol=1e-4, atol=1e-7)
-
-
 def test_channels_are_normalised_each_by_itself():
     both = np.stack([wave(200), wave(200, 5)], -1)
     det = PatchMemory(calibration=0, **SMALL).fit(both)

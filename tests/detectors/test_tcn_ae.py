@@ -65,14 +65,6 @@ def test_each_stretch_has_the_mean_of_its_steps(fitted):
         torch.testing.assert_close(net.encoder(x), mixed.unflatten(-1, (4, 16)).mean(-1))
 
 
-def test_a_window_scores_the_same_wherever_it_stands():
-    rng = np.random.default_rng(0)
-    det = TCNAE(random_state=0, epochs=1, pool=8).fit(rng.normal(size=(50, 21, 3)))
-    windows, order = rng.normal(size=(1200, 21, 3)), rng.permutation(1200)
-    first = det.anomaly_score(windows)
-    np.testing.assert_allclose(det.anomaly_score(windows[order]), first[order], rtol=1e-4)
-
-
 def test_errors_that_hardly_vary_in_training_count_more_by_their_law():
     rng = np.random.default_rng(0)
     series = np.stack([rng.normal(size=400), 0 * np.arange(400)], -1)

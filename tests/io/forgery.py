@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,20 @@ import safetensors.numpy
 
 NAMES = {"bool": "BOOL", "uint8": "U8", "int16": "I16", "int32": "I32", "int64": "I64", "float32": "F32"}
 NAMES["float64"] = "F64"
+
+# Values that a JSON document can hold in the place of any other.
+STRANGE = [None, True, -1, 0, 1.5, 10**50, 1e300, "", "x", "\ud800", [], [1], {}, {"a": 1}]
+
+# What a tensor [R, ...] can be turned into.
+ALTERATIONS = (
+    lambda a: a.astype(np.float64 if a.dtype != np.float64 else np.float32),
+    lambda a: (a > 0).astype(np.int32),
+    lambda a: a[:, :0],
+    lambda a: np.concatenate([a, a], -1),
+    lambda a: np.concatenate([a, a], 0),
+    lambda a: np.zeros_like(a),
+    lambda a: a.reshape(1, -1),
+)
 
 
 def every_ninth(rows: Any) -> np.ndarray:
@@ -83,3 +97,44 @@ def with_header(content: bytes, change: Callable[[dict[str, Any]], Any], data: b
 def with_raw_header(header: bytes, data: bytes = b"") -> bytes:
     """Return a container with this header."""
     return len(header).to_bytes(8, "little") + header + data
+
+
+def paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of every node of a JSON value."""
+    if at:
+        yield at
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from paths(inner, (*at, key))
+
+
+def parent(document: Any, path: tuple[Any, ...]) -> Any:
+    """Return what holds the node at a path."""
+    for key in path[:-1]:
+        document = document[key]
+    return document
+
+
+def setting(path: tuple[Any, ...], value: Any) -> Callable[[dict[str, Any]], None]:
+    """Return a change of a document that puts a value at a path."""
+
+    def change(document: dict[str, Any]) -> None:
+        parent(document, path)[path[-1]] = value
+
+    return change
+
+
+def removing(path: tuple[Any, ...]) -> Callable[[dict[str, Any]], None]:
+    """Return a change of a document that removes the node at a path."""
+
+    def change(document: dict[str, Any]) -> None:
+        del parent(document, path)[path[-1]]
+
+    return change
+
+
+def extremes(dtype: str) -> tuple[float, ...]:
+    """Return numbers of a safetensors type that no fit leaves everywhere in a tensor."""
+    integer = not dtype.startswith("F")
+    top = np.iinfo(dtype.replace("I", "int").replace("U", "uint")).max if integer else 3e38
+    return (-1, 0, 1, 1000, top, top - 1 if integer else -3e38)

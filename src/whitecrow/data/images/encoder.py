@@ -18,6 +18,7 @@ _BLOCK_VALUES = 1 << 22
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 _BEYOND = 1e-3  # of the range: rounding by whoever scaled the image before
 _LARGEST = 1e30  # above it differences overflow
+_NARROWEST = 1e-30  # range, below which its inverse overflows
 _MOST_VALUES = 1 << 26  # of one image
 
 
@@ -48,6 +49,10 @@ class ImageEncoder:
     @staticmethod
     def read(X: Any) -> Images | ImageFiles:
         """Return images in one form; see :func:`whitecrow.data.as_images`."""
+        return as_images(X)
+
+    def reread(self, X: Any) -> Images | ImageFiles:
+        """Return images in one form, as :meth:`read` does."""
         return as_images(X)
 
     @property
@@ -104,7 +109,7 @@ class ImageEncoder:
         if max(-low, high) >= _LARGEST:
             raise DataError(f"Images hold values from {low:g} to {high:g}; accepted are values below {_LARGEST:g}.")
         # Images that are all of one value leave the unit open; what departs from them shall still have finite scores.
-        return low, high if high > low else low + max(1.0, abs(low))
+        return low, high if high - low > _NARROWEST else low + max(1.0, abs(low))
 
     @property
     def _block_rows(self) -> int:
@@ -208,7 +213,8 @@ class ImageEncoder:
         lengths = isinstance(shape, list) and len(shape) == 3 and all(type(n) is int and n >= 1 for n in shape)
         if not lengths or shape[0] not in (1, 3, 4) or math.prod(shape) > _MOST_VALUES:
             raise ModelFileError(f"The encoder of images has the shape {str(shape)[:80]}.")
-        if any(type(v) not in (int, float) or not -2 * _LARGEST < v < 2 * _LARGEST for v in (low, high)) or low >= high:
+        numbers = all(type(v) in (int, float) and -2 * _LARGEST < v < 2 * _LARGEST for v in (low, high))
+        if not numbers or high - low <= _NARROWEST:
             raise ModelFileError(f"The encoder of images has the range {str(low)[:40]} to {str(high)[:40]}.")
 
     @classmethod

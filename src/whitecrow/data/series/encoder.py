@@ -143,7 +143,7 @@ class SeriesEncoder:
             If a series is shorter than a window.
         """
         self._check_fitted()
-        series = self._read(X)
+        series = self.reread(X)
         check_long_enough(series, self.window_)
         return window_starts(series.bounds, self.window_, stride)
 
@@ -238,14 +238,16 @@ class SeriesEncoder:
         Raises
         ------
         DataError
-            If the encoder is not fitted or a series is shorter than a window.
+            If the encoder is not fitted, a series is shorter than a window, or fixed windows have another length.
         """
         self._check_fitted()
-        return Folding(self.fold, self._read(X), self.window_, n_replicas)
+        series = self.reread(X)
+        self._check_window(series)
+        return Folding(self.fold, series, self.window_, n_replicas)
 
     def present(self, X: Any, values: NDArray[Any]) -> Any:
         """Return values of the steps in the caller's form: ``[T]``, a list of them, or ``[N]`` for fixed windows."""
-        return self._read(X).present(values)
+        return self.reread(X).present(values)
 
     def decode(self, features: ArrayLike) -> NDArray[np.float64]:
         """Return rows, or a reconstruction of them, as windows ``[n, W, C]`` in original units.
@@ -354,12 +356,13 @@ class SeriesEncoder:
         self.columns_ = columns
         self._statistics = np.array([(c.offset, c.scale, c.mean, c.low, c.high) for c in columns])
 
-    def _read(self, X: Any) -> SeriesRows:
+    def reread(self, X: Any) -> SeriesRows:
+        """Return series in one form; of a table only the channels that were learnt from."""
         return as_series(X, channels=[c.name for c in self.columns_] if self._source == "table" else None)
 
     def _arranged(self, X: Any) -> tuple[SeriesRows, list[int] | None]:
         """Return series, and where each channel of the training is among theirs if not in its place."""
-        series = self._read(X)
+        series = self.reread(X)
         names = tuple(column.name for column in self.columns_)
         if self._source == "array" or series.source == "array":
             if len(series.channels) != len(names):
@@ -379,11 +382,7 @@ class SeriesEncoder:
         self, X: Any, starts: NDArray[np.int64] | None
     ) -> tuple[SeriesRows, list[int] | None, NDArray[np.int64]]:
         series, order = self._arranged(X)
-        if series.form == "windows" and series.lengths[0] != self.window_:
-            raise DataError(
-                f"X has fixed windows of {series.lengths[0]} steps, but a window takes {self.window_}. Cut them to "
-                "this length, or give a list of series to have windows cut from each."
-            )
+        self._check_window(series)
         if starts is None:
             return series, order, self.starts(series)
         starts = np.asarray(starts)
@@ -397,6 +396,13 @@ class SeriesEncoder:
                 f"{len(series.values) - self.window_}."
             )
         return series, order, starts
+
+    def _check_window(self, series: SeriesRows) -> None:
+        if series.form == "windows" and series.lengths[0] != self.window_:
+            raise DataError(
+                f"X has fixed windows of {series.lengths[0]} steps, but a window takes {self.window_}. Cut them to "
+                "this length, or give a list of series to have windows cut from each."
+            )
 
     def _check_parameters(self) -> None:
         for name, accepted in _PARAMETERS.items():

@@ -14,7 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cosine_similar
 from whitecrow.core.parameters import Count, Natural, NonNegative, Positive, Probability
 from whitecrow.core.spec import InputSpec
 from whitecrow.data.series.encoder import Window
-from whitecrow.detectors._buffers import check_layout
+from whitecrow.detectors._buffers import check_layout, refuse
 from whitecrow.detectors._prepared import Prepared
 from whitecrow.detectors._series import DeepSeriesDetector
 from whitecrow.nn import Networks
@@ -30,6 +30,7 @@ _BLOCK_ROWS = 512
 _SHIFT = 2  # steps between an anchor and its positive
 _STRANGERS = 5  # false pairs for each true one
 _LEAST_VARIANCE = 1e-5  # added to that of a patch
+_LONGEST = 1.001  # description, which has the length 1 but for rounding
 
 
 class PatchMemory(DeepSeriesDetector):
@@ -245,6 +246,9 @@ class PatchMemory(DeepSeriesDetector):
 
     def check_buffers(self, net: Networks) -> None:
         check_layout("PatchMemory", net.memory, bank=(torch.float32, (None, self.channels[-1])))
+        bank = net.memory.bank
+        if not len(bank) or float(torch.linalg.vector_norm(bank.double(), dim=1).max()) > _LONGEST:
+            refuse("PatchMemory", "it has no descriptions in its memory, or some that are longer than 1")
 
 
 class _Encoder(nn.Module):
