@@ -1,4 +1,3 @@
-import html.parser
 import re
 
 import numpy as np
@@ -6,44 +5,13 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from report_page import Page
 
 from whitecrow.data import read_table
 from whitecrow.page.markup import tag
 from whitecrow.page.plot import Axis, label_of
 
-VOID = {"meta", "input", "br"}
 EVIL = '<script>alert("x")</script>'
-
-
-class Page(html.parser.HTMLParser):
-    """Collects elements, and fails where one is not closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.words: list[str] = []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-    def named(self, *names):
-        return [attributes for name, attributes in self.elements if name in names]
 
 
 @pytest.fixture

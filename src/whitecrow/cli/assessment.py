@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whitecrow.cli.streaming import Scored, TopRows
-from whitecrow.cli.wording import percent
+from whitecrow.cli.wording import in_units, percent
 from whitecrow.data.labels import Labels, read_labels
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from whitecrow.explain import Explanation
     from whitecrow.metrics import Costs, EvaluationReport
 
-__all__ = ["Alert", "Assessment", "LabelledScores", "assess", "explained"]
+__all__ = ["Alert", "Assessment", "LabelledScores", "assess", "explained", "label_text", "seen_in_fit"]
 
 # Beyond this share of copies, intervals that take every row for new evidence are far too narrow.
 _MANY_COPIES = 0.05
@@ -142,6 +142,7 @@ def assess(
     labels: Labels,
     hashes: NDArray[np.uint64],
     costs: "Costs | None",
+    unit: str = "row",
 ) -> Assessment:
     """Judge scores by labels; rows without a label are left out, with a note.
 
@@ -157,6 +158,8 @@ def assess(
         A number for the content of each row.
     costs : Costs or None
         What the outcomes cost.
+    unit : str, default="row"
+        What the notes call a sample.
 
     Raises
     ------
@@ -175,12 +178,9 @@ def assess(
     if copies > _MANY_COPIES:
         groups = hashes
         notes.append(f"{percent(copies)} of the rows are copies of others; the intervals count each distinct row once.")
-    shared = _share_with_fit(detector, scores)
-    if shared > _KNOWN:
-        notes.append(
-            f"{percent(shared)} of the distinct scores are exactly those of rows that the model was fitted on: the two "
-            "files share rows, so the figures are too good. Evaluate on rows that fit has not seen."
-        )
+    seen = seen_in_fit(detector, scores)
+    if seen is not None:
+        notes.append(seen)
     families = None if labels.families is None else labels.families[known]
     report = evaluation_report(
         y,
@@ -191,16 +191,22 @@ def assess(
         costs=costs,
         groups=groups,
     )
-    return Assessment(report, labels, (*notes, *report.notes))
+    return Assessment(report, labels, tuple(in_units(note, unit) for note in (*notes, *report.notes)))
 
 
-def _share_with_fit(detector: "Detector", scores: NDArray[np.float64]) -> float:
-    """Return the share of scores that rows of the fit have too, or of the fit's scores that these rows have."""
+def seen_in_fit(detector: "Detector", scores: NDArray[np.float64]) -> str | None:
+    """Return a sentence where many scores are those of rows of the fit, or those of the fit are among them."""
     seen, here = np.unique(detector.fit_scores_), np.unique(scores)
     if min(len(seen), len(here)) < _ENOUGH_SCORES:
-        return 0.0
+        return None
     common = len(np.intersect1d(seen, here, assume_unique=True))
-    return max(common / len(seen), common / len(here))
+    share = max(common / len(seen), common / len(here))
+    if share <= _KNOWN:
+        return None
+    return (
+        f"{percent(share)} of the distinct scores are exactly those of rows that the model was fitted on: the two "
+        "files share rows, so the figures are too good. Evaluate on rows that fit has not seen."
+    )
 
 
 def explained(
@@ -219,7 +225,7 @@ def explained(
     p_values = explanation.p_values
     alerts = []
     for k, number in enumerate(best.numbers.tolist()):
-        label = None if labels is None else _label(labels, number - 1)
+        label = None if labels is None else label_text(labels, number - 1)
         alerts.append(
             Alert(
                 number=number,
@@ -235,7 +241,8 @@ def explained(
     return tuple(alerts), explanation
 
 
-def _label(labels: Labels, row: int) -> str:
+def label_text(labels: Labels, row: int) -> str:
+    """Return the label of a row in words."""
     if labels.y[row] < 0:
         return "unlabelled"
     if labels.families is not None:

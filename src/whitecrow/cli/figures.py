@@ -1,5 +1,6 @@
 """Tables for the terminal."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,13 +10,23 @@ from rich.table import Table
 from rich.text import Text
 
 from whitecrow.cli.console import clean
-from whitecrow.cli.wording import NAMES, percent
+from whitecrow.cli.wording import NAMES, duration, in_units, percent
 
 if TYPE_CHECKING:
     from whitecrow.cli.assessment import Alert, Assessment
+    from whitecrow.cli.image_assessment import PixelFigures
+    from whitecrow.cli.series_figures import SeriesFigures
     from whitecrow.metrics import Interval
 
-__all__ = ["alerts_table", "comparison_table", "evaluation_tables", "facts", "listing"]
+__all__ = [
+    "alerts_table",
+    "comparison_table",
+    "evaluation_tables",
+    "facts",
+    "listing",
+    "pixel_table",
+    "series_tables",
+]
 
 _RANKING = (
     "auroc",
@@ -25,6 +36,7 @@ _RANKING = (
     "recall_at_0.1_percent_fpr",
     "best_f1",
 )
+_MOST_WINDOWS = 20
 _DECISION = ("precision", "recall", "operational_f1", "false_positive_rate", "alert_rate")
 
 
@@ -63,8 +75,8 @@ def listing(
 
 
 def share(value: float) -> str:
-    """Return a figure of merit with three decimals."""
-    return f"{value:.3f}"
+    """Return a figure of merit with three decimals, a dash where it is undefined."""
+    return "–" if math.isnan(value) else f"{value:.3f}"
 
 
 def span(interval: "Interval") -> str:
@@ -72,8 +84,8 @@ def span(interval: "Interval") -> str:
     return f"{interval.low:.3f} to {interval.high:.3f}"
 
 
-def evaluation_tables(assessment: "Assessment") -> RenderableType:
-    """Return the figures of an evaluation with their intervals."""
+def evaluation_tables(assessment: "Assessment", unit: str = "row") -> RenderableType:
+    """Return the figures of an evaluation with their intervals; ``unit`` is what a sample is called."""
     report = assessment.report
     level = f"{percent(report.level)} interval"
     metrics, baselines = report.metrics, report.baselines
@@ -89,7 +101,7 @@ def evaluation_tables(assessment: "Assessment") -> RenderableType:
     )
     counts = report.confusion
     confusion = listing(
-        ["Rows", "flagged", "passed"],
+        [in_units("Rows", unit), "flagged", "passed"],
         [("anomalies", f"{counts.tp:,}", f"{counts.fn:,}"), ("normal", f"{counts.fp:,}", f"{counts.tn:,}")],
         right=["flagged", "passed"],
     )
@@ -97,12 +109,12 @@ def evaluation_tables(assessment: "Assessment") -> RenderableType:
     if report.families:
         parts.append(
             listing(
-                ["Kind of anomaly", "rows", "flagged", "Recall", level, "AUROC"],
+                ["Kind of anomaly", f"{unit}s", "flagged", "Recall", level, "AUROC"],
                 [
                     (f.family, f"{f.n:,}", f"{f.n_flagged:,}", share(f.recall.value), span(f.recall), share(f.auroc))
                     for f in report.families
                 ],
-                right=["rows", "flagged", "Recall", level, "AUROC"],
+                right=[f"{unit}s", "flagged", "Recall", level, "AUROC"],
             )
         )
     if report.cost is not None:
@@ -121,8 +133,63 @@ def evaluation_tables(assessment: "Assessment") -> RenderableType:
             ("flag nothing", f"{cost.flag_nothing:.4g}", ""),
             ("flag everything", f"{cost.flag_everything:.4g}", ""),
         ]
-        parts.append(listing(["Cost per row with", "Cost", level], rules, right=["Cost", level]))
+        parts.append(listing([f"Cost per {unit} with", "Cost", level], rules, right=["Cost", level]))
     return Group(*parts)
+
+
+def pixel_table(pixels: "PixelFigures") -> RenderableType:
+    """Return how well maps mark the pixels that masks mark."""
+    rows = [
+        ("Pixel AUROC", share(pixels.auroc), share(0.5)),
+        (f"AUPRO up to {percent(pixels.fpr_limit)} false alarms", share(pixels.aupro), share(pixels.fpr_limit / 2)),
+    ]
+    head = f"Pixels of {pixels.images:,} images, {pixels.masked:,} with masks"
+    return listing([head, "Value", "No skill"], rows, right=["Value", "No skill"])
+
+
+def series_tables(figures: "SeriesFigures") -> RenderableType:
+    """Return the figures of a series, and its true windows one by one."""
+    from whitecrow.cli.series_figures import RANKING, SERIES_NAMES
+
+    def line(name: str) -> tuple[str, str, str]:
+        baseline = figures.baselines.get(name)
+        return SERIES_NAMES[name], share(figures.metrics[name]), "" if baseline is None else share(baseline)
+
+    right = ["Value", "No skill"]
+    ranking = listing(["Ranking, no threshold needed", *right], map(line, RANKING), right=right)
+    decisions = [name for name in figures.metrics if name not in RANKING]
+    at_threshold = listing(["At the threshold of the model", *right], map(line, decisions), right=right)
+    shown = figures.windows[:_MOST_WINDOWS]
+    more = f" (the first {len(shown)})" if len(shown) < len(figures.windows) else ""
+    windows = listing(
+        [f"True windows from{more}", "Steps", "Flagged", "Delay", "Peak score"],
+        [
+            (
+                f"step {w.first:,}" if w.start is None else w.start.removesuffix(":00"),
+                f"{w.last - w.first + 1:,}",
+                f"{w.flagged:,}",
+                "missed" if w.delay is None else duration(w.delay, w.delay_seconds),
+                f"{w.peak:.4g}",
+            )
+            for w in shown
+        ],
+        right=["Steps", "Flagged", "Delay", "Peak score"],
+    )
+    counts = facts(
+        {
+            "Found": f"{figures.found:,} of {len(figures.windows):,} true windows",
+            "Alarms": f"{figures.alarms:,}, {figures.false_alarms:,} of them touch no true window",
+            "Delay": "" if not figures.found else _delays(figures),
+            "VUS": f"a lag of up to {figures.buffer:,} steps is forgiven",
+        }
+    )
+    return Group(ranking, at_threshold, windows, counts)
+
+
+def _delays(figures: "SeriesFigures") -> str:
+    late = figures.delay
+    median, p95 = (duration(late[key], late.get(f"{key}_seconds")) for key in ("median", "p95"))
+    return f"median {median}, 95th percentile {p95}"
 
 
 def comparison_table(assessments: Mapping[str, "Assessment"]) -> Table:

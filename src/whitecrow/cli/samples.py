@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from whitecrow.data.images import ImageFiles, Images
     from whitecrow.detectors import Detector
 
-__all__ = ["holds_images", "read_images", "sample_scores"]
+__all__ = ["holds_images", "is_idx", "read_images", "sample_scores"]
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 _IDX = ("-ubyte", "-ubyte.gz", ".idx", ".idx.gz")
@@ -21,7 +21,12 @@ _IDX = ("-ubyte", "-ubyte.gz", ".idx", ".idx.gz")
 
 def holds_images(path: Path) -> bool:
     """Return whether a path is a folder, an image file or an IDX file."""
-    return path.is_dir() or path.name.lower().endswith((*_PICTURES, *_IDX))
+    return path.is_dir() or is_idx(path) or path.name.lower().endswith(_PICTURES)
+
+
+def is_idx(path: Path) -> bool:
+    """Return whether a path is named as IDX files are."""
+    return path.name.lower().endswith(_IDX)
 
 
 def read_images(path: Path, size: int | None, part: str) -> "tuple[Images | ImageFiles, dict[str, list[Any]]]":
@@ -45,7 +50,7 @@ def read_images(path: Path, size: int | None, part: str) -> "tuple[Images | Imag
     """
     from whitecrow.data.images import as_images, read_folder, read_idx
 
-    if path.name.lower().endswith(_IDX):
+    if is_idx(path):
         if size is not None:
             raise ParameterError("--image-size: the images of an IDX file are of one size, and are not resized.")
         images = as_images(read_idx(path))

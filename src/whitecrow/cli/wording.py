@@ -1,8 +1,14 @@
 """Shares and figures of merit in words."""
 
+import re
+from itertools import pairwise
+
 from whitecrow.page.wording import percent
 
-__all__ = ["NAMES", "percent"]
+__all__ = ["NAMES", "duration", "in_units", "percent"]
+
+_DURATIONS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_ROW = re.compile(r"\b(?:(an?) )?row(s?)\b", re.IGNORECASE)
 
 NAMES = {
     "auroc": "AUROC",
@@ -19,3 +25,36 @@ NAMES = {
     "alert_rate": "Alert rate",
     "accuracy": "Accuracy",
 }
+
+
+def in_units(text: str, unit: str) -> str:
+    """Return a sentence of ours on rows as one on something else.
+
+    >>> in_units("A row is flagged; 3 rows are not", "image")
+    'An image is flagged; 3 images are not'
+    """
+    if unit == "row":
+        return text
+
+    def renamed(found: re.Match[str]) -> str:
+        article, plural = found.groups()
+        if article is None:
+            return (unit.capitalize() if found[0][0].isupper() else unit) + plural
+        return f"{article[0]}{'n' if unit[0] in 'aeiou' else ''} {unit}{plural}"
+
+    return _ROW.sub(renamed, text)
+
+
+def duration(steps: float, seconds: float | None = None) -> str:
+    """Return a number of steps in words, or the time that they take where that is known.
+
+    >>> duration(1), duration(2.5), duration(18, 5400.0), duration(1, 0.25), duration(3, 0.0)
+    ('1 step', '2.5 steps', '1 h 30 min', '0.25 s', '0 s')
+    """
+    if seconds is None:
+        return f"{steps:,.4g} step{'' if steps == 1 else 's'}"
+    for (size, name), (smaller, its_name) in pairwise(_DURATIONS):
+        if seconds >= size:
+            whole, rest = divmod(round(seconds / smaller), size // smaller)
+            return f"{whole:,} {name}{f' {rest} {its_name}' * (rest > 0)}"
+    return f"{seconds:.3g} s"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from whitecrow.cli.wording import in_units
 from whitecrow.page.markup import Markup, join, tag
 from whitecrow.page.parts import STYLES
 from whitecrow.page.plot import Axis, Plot
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
 __all__ = ["cost_chart", "histogram_chart", "interval_bar", "pr_chart", "roc_chart"]
 
 
-def roc_chart(reports: Mapping[str, "EvaluationReport"]) -> Markup:
-    """Draw ROC curves, the operating point of each, and the diagonal of no skill."""
+def roc_chart(reports: Mapping[str, "EvaluationReport"], unit: str = "row") -> Markup:
+    """Draw ROC curves, the operating point of each, and the diagonal of no skill; ``unit`` is what a row is called."""
     plot = Plot(
         Axis(0, 1, "False-positive rate"),
         Axis(0, 1, "Recall"),
-        "ROC curve: share of anomalies flagged against share of normal rows flagged, for every threshold",
+        f"ROC curve: share of anomalies flagged against share of normal {unit}s flagged, for every threshold",
     )
     plot.line([0, 1], [0, 1], "none")
     for (_, report), style in zip(reports.items(), STYLES, strict=False):
@@ -47,18 +48,20 @@ def pr_chart(reports: Mapping[str, "EvaluationReport"]) -> Markup:
     return plot.svg()
 
 
-def histogram_chart(histogram: "ScoreHistogram", threshold: float, *, log_counts: bool) -> Markup:
+def histogram_chart(histogram: "ScoreHistogram", threshold: float, *, log_counts: bool, unit: str = "row") -> Markup:
     """Draw the scores of both classes in the same bins, with the threshold.
 
-    Normal rows are bars and anomalies a stepped outline, so that neither hides the other.
+    Normal rows are bars and anomalies a stepped outline, so that neither hides the other. ``unit`` is what a row is
+    called.
     """
     edges = histogram.edges
     most = int(max(histogram.normals.max(), histogram.anomalies.max(), 1))
-    counts = Axis(0.7, most * 1.5, "Rows (logarithmic)", True) if log_counts else Axis(0, most * 1.08, "Rows")
+    rows = in_units("Rows", unit)
+    counts = Axis(0.7, most * 1.5, f"{rows} (logarithmic)", True) if log_counts else Axis(0, most * 1.08, rows)
     plot = Plot(
         Axis(float(edges[0]), float(edges[-1]), "Anomaly score", histogram.scale == "log"),
         counts,
-        f"Histogram of anomaly scores of normal rows and of anomalies, threshold at {threshold:.4g}",
+        in_units(f"Histogram of anomaly scores of normal rows and of anomalies, threshold at {threshold:.4g}", unit),
     )
     floor = counts.low
     plot.bars(edges.tolist(), histogram.normals.tolist(), "normal")
@@ -69,7 +72,7 @@ def histogram_chart(histogram: "ScoreHistogram", threshold: float, *, log_counts
     return plot.svg()
 
 
-def cost_chart(cost: "CostSummary", threshold: float, normal_low: float) -> Markup:
+def cost_chart(cost: "CostSummary", threshold: float, normal_low: float, unit: str = "row") -> Markup:
     """Draw the expected cost per row over the threshold, with the one in use and the cheapest.
 
     Parameters
@@ -80,6 +83,8 @@ def cost_chart(cost: "CostSummary", threshold: float, normal_low: float) -> Mark
         The threshold in use.
     normal_low : float
         Lower end of the scores worth drawing.
+    unit : str, default="row"
+        What a sample is called.
     """
     thresholds, costs = cost.curve.thresholds, cost.curve.costs
     positive = thresholds[thresholds > 0]
@@ -90,8 +95,8 @@ def cost_chart(cost: "CostSummary", threshold: float, normal_low: float) -> Mark
     top = max(cost.flag_nothing, cost.flag_everything, float(costs.max()), 1e-12)
     plot = Plot(
         Axis(low, high, "Threshold on the anomaly score", logarithmic),
-        Axis(0 if costs.min() >= 0 else float(costs.min()), top * 1.08, "Expected cost per row"),
-        "Expected cost per row against the threshold",
+        Axis(0 if costs.min() >= 0 else float(costs.min()), top * 1.08, f"Expected cost per {unit}"),
+        f"Expected cost per {unit} against the threshold",
     )
     plot.horizontal(cost.flag_nothing, "none", "flag nothing")
     if abs(cost.flag_everything - cost.flag_nothing) > 0.07 * top:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from whitecrow.cli.report.charts import cost_chart, histogram_chart, interval_bar, pr_chart, roc_chart
 from whitecrow.cli.report.words import DEFINITIONS, between
-from whitecrow.cli.wording import NAMES, percent
+from whitecrow.cli.wording import NAMES, in_units, percent
 from whitecrow.page.markup import Markup, join, tag
 from whitecrow.page.parts import (
     STYLES,
@@ -100,7 +100,7 @@ def _bar(report: "EvaluationReport", metric: str, style: str) -> Markup:
     return interval_bar(report.metrics[metric], report.baselines.get(metric), style)
 
 
-def ranking(report: "EvaluationReport") -> Markup:
+def ranking(report: "EvaluationReport", unit: str = "row") -> Markup:
     """Return how well the scores order the rows, at any threshold."""
     names = (
         "auroc", "average_precision", "f1_at_known_ratio", "recall_at_1_percent_fpr", "recall_at_0.1_percent_fpr",
@@ -111,12 +111,12 @@ def ranking(report: "EvaluationReport") -> Markup:
     queue = [(f"{q.k:,}", percent(q.precision), percent(q.recall)) for q in report.queue]
     return section(
         "How well the scores rank",
-        "These figures need no threshold: they ask whether anomalies score higher than normal rows.",
+        in_units("These figures need no threshold: they ask whether anomalies score higher than normal rows.", unit),
         tag(
             "div",
             figure(
                 "ROC",
-                roc_chart({"": report}),
+                roc_chart({"": report}, unit),
                 "Up is good, right is expensive. The dotted diagonal is no skill.",
                 numbers(["False-positive rate", "Recall"], roc_rows),
             ),
@@ -161,11 +161,11 @@ def _metric_table(figures: Mapping[str, "Interval"], baselines: Mapping[str, flo
     return table_of(["", "Value", "Interval", "No skill"], rows, right=(1, 2, 3))
 
 
-def decisions(report: "EvaluationReport") -> Markup:
+def decisions(report: "EvaluationReport", unit: str = "row") -> Markup:
     """Return what the threshold makes of the scores."""
     names = ("precision", "recall", "operational_f1", "f2", "false_positive_rate", "alert_rate", "accuracy")
-    linear = histogram_chart(report.histogram, report.threshold, log_counts=False)
-    logarithmic = histogram_chart(report.histogram, report.threshold, log_counts=True)
+    linear = histogram_chart(report.histogram, report.threshold, log_counts=False, unit=unit)
+    logarithmic = histogram_chart(report.histogram, report.threshold, log_counts=True, unit=unit)
     h = report.histogram
     rows = [
         (f"{a:.4g} to {b:.4g}", f"{n:,}", f"{m:,}")
@@ -183,7 +183,8 @@ def decisions(report: "EvaluationReport") -> Markup:
     )
     return section(
         "What the threshold does",
-        f"A row is flagged if its score exceeds {report.threshold:.6g}. What this is: {report.threshold_source}.",
+        in_units("A row is flagged if its score exceeds", unit)
+        + f" {report.threshold:.6g}. What this is: {report.threshold_source}.",
         tag(
             "div",
             tag(
@@ -191,13 +192,13 @@ def decisions(report: "EvaluationReport") -> Markup:
                 tag("h3", "Scores of both classes"),
                 tag(
                     "ul",
-                    tag("li", swatch("normal"), "normal rows"),
+                    tag("li", swatch("normal"), f"normal {unit}s"),
                     tag("li", swatch("anomaly"), "anomalies"),
                     class_="key",
                 ),
                 switch,
                 tag("figcaption", "Both classes in the same bins. The outer bins also hold what lies beyond them."),
-                numbers(["Score", "Normal rows", "Anomalies"], rows),
+                numbers(["Score", f"Normal {unit}s", "Anomalies"], rows),
             ),
             tag(
                 "div",
@@ -240,7 +241,7 @@ def _confusion(report: "EvaluationReport") -> Markup:
     )  # fmt: skip
 
 
-def kinds(report: "EvaluationReport") -> Markup | None:
+def kinds(report: "EvaluationReport", unit: str = "row") -> Markup | None:
     """Return how each kind of anomaly fares."""
     if not report.families:
         return None
@@ -255,18 +256,18 @@ def kinds(report: "EvaluationReport") -> Markup | None:
         ]
         for f in report.families
     ]
-    heads = ["Kind", "Rows", "Flagged", "", "Recall", "AUROC"]
+    heads = ["Kind", in_units("Rows", unit), "Flagged", "", "Recall", "AUROC"]
     table = table_of(
         heads,
         rows,
-        caption="The worst detected first. AUROC is against all normal rows.",
+        caption=f"The worst detected first. AUROC is against all normal {unit}s.",
         right=(1, 2, 4, 5),
         class_="kinds",
     )
     return section("Kinds of anomaly", "", tag("div", table, class_="panel scroll", tabindex=0))
 
 
-def costs(report: "EvaluationReport") -> Markup | None:
+def costs(report: "EvaluationReport", unit: str = "row") -> Markup | None:
     """Return what the decisions cost."""
     cost = report.cost
     if cost is None:
@@ -286,25 +287,25 @@ def costs(report: "EvaluationReport") -> Markup | None:
                 f"at {cost.minimum_threshold:.4g}; optimistic, found on these labels",
             ),
             ("Flag nothing", f"{cost.flag_nothing:.4g}", "every anomaly is missed"),
-            ("Flag everything", f"{cost.flag_everything:.4g}", "every normal row is a false alarm"),
+            ("Flag everything", f"{cost.flag_everything:.4g}", f"every normal {unit} is a false alarm"),
         )
     ]
     curve = [(f"{t:.4g}", f"{c:.4g}") for t, c in some(cost.curve.thresholds, cost.curve.costs)]
     return section(
         "What it costs",
         f"If a missed anomaly costs {given.miss:g} and a false alarm {given.false_alarm:g}, at the share of anomalies "
-        f"found here ({report.prevalence:.3f}). Labelled tables often hold more anomalies than the world does.",
+        f"found here ({report.prevalence:.3f}). Labelled data often hold more anomalies than the world does.",
         tag(
             "div",
             figure(
                 "Cost over the threshold",
-                cost_chart(cost, report.threshold, float(report.histogram.edges[0])),
+                cost_chart(cost, report.threshold, float(report.histogram.edges[0]), unit),
                 "Left: much is flagged. Right: little is.",
-                numbers(["Threshold", "Cost per row"], curve),
+                numbers(["Threshold", f"Cost per {unit}"], curve),
             ),
             tag(
                 "div",
-                table_of(["Rule", "Cost per row", ""], rows, caption="In the unit of the costs", right=(1,)),
+                table_of(["Rule", f"Cost per {unit}", ""], rows, caption="In the unit of the costs", right=(1,)),
                 class_="panel scroll",
                 tabindex=0,
             ),
@@ -347,7 +348,7 @@ def _reasons(alert: "Alert") -> Markup:
     return tag("ul", *lines, class_="reasons")
 
 
-def provenance(model: Mapping[str, str], data: Mapping[str, str]) -> Markup:
+def provenance(model: Mapping[str, str], data: Mapping[str, str], unit: str = "row") -> Markup:
     """Return where everything comes from."""
     return section(
         "Where this comes from",
@@ -355,13 +356,14 @@ def provenance(model: Mapping[str, str], data: Mapping[str, str]) -> Markup:
         tag(
             "div",
             tag("div", tag("h3", "Model"), facts(model), class_="panel"),
-            tag("div", tag("h3", "Rows"), facts(data), class_="panel"),
+            tag("div", tag("h3", in_units("Rows", unit)), facts(data), class_="panel"),
             class_="stack",
         ),
     )
 
 
-def definitions() -> Markup:
+def definitions(meanings: Mapping[str, str] = DEFINITIONS, unit: str = "row") -> Markup:
     """Return what the figures mean."""
-    entries = (part for name, text in DEFINITIONS.items() for part in (tag("dt", name), tag("dd", text)))
+    shown = ((in_units(name, unit), in_units(text, unit)) for name, text in meanings.items())
+    entries = (part for name, text in shown for part in (tag("dt", name), tag("dd", text)))
     return section("What the figures mean", "", tag("dl", *entries))

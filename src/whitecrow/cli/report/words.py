@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from whitecrow.cli.wording import percent
+from whitecrow.cli.wording import in_units, percent
 
 if TYPE_CHECKING:
     from whitecrow.metrics import EvaluationReport, Interval
@@ -47,13 +47,13 @@ def between(interval: "Interval") -> str:
     return f"{interval.low:.3f} to {interval.high:.3f}"
 
 
-def lead(report: "EvaluationReport", subject: str) -> str:
+def lead(report: "EvaluationReport", subject: str, unit: str = "row") -> str:
     """Return the result in two sentences."""
     counts = report.confusion
     anomalies, flagged = counts.tp + counts.fn, counts.tp + counts.fp
     first = (
         f"The {subject} flagged {counts.tp:,} of {anomalies:,} {_plural(anomalies, 'anomaly', 'anomalies')} among "
-        f"{report.n:,} rows ({percent(counts.tp / max(anomalies, 1))})."
+        f"{report.n:,} {unit}s ({percent(counts.tp / max(anomalies, 1))})."
     )
     if not flagged:
         return f"{first} It flagged nothing at all at this threshold."
@@ -63,7 +63,7 @@ def lead(report: "EvaluationReport", subject: str) -> str:
     )
 
 
-def headlines(report: "EvaluationReport") -> list[tuple[str, "Interval", float | None, str]]:
+def headlines(report: "EvaluationReport", unit: str = "row") -> list[tuple[str, "Interval", float | None, str]]:
     """Return name, figure, no-skill value and meaning of the figures that come first."""
     m, prevalence = report.metrics, report.prevalence
     lift = m["average_precision"].value / prevalence
@@ -72,7 +72,7 @@ def headlines(report: "EvaluationReport") -> list[tuple[str, "Interval", float |
             "AUROC",
             m["auroc"],
             0.5,
-            f"A random anomaly outscores a random normal row in {percent(m['auroc'].value)} of pairs.",
+            in_units(f"A random anomaly outscores a random normal row in {percent(m['auroc'].value)} of pairs.", unit),
         ),
         (
             "Average precision",
