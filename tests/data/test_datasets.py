@@ -23,9 +23,11 @@ from whitecrow.data.datasets import (
     fetch_dataset,
     load_dataset,
 )
+from whitecrow.data.series.catalogue import SERIES
 
 DATA = Path(os.environ.get("WHITECROW_DATA", Path(__file__).parents[3] / "shared" / "data"))
-NO_FILES = ("breast-cancer", "digits", "traffic-sim")
+NO_FILES = ("breast-cancer", "digits", "digits-8x8", "traffic-sim")
+TABLES = [name for name, item in CATALOGUE.items() if item.kind == "table"]
 
 
 @pytest.fixture(autouse=True)
@@ -230,15 +232,78 @@ def test_entries_tell_what_is_available_here_without_reading_it(tmp_path):
     entries = {item["name"]: item for item in dataset_entries(root=tmp_path)}
     assert list(entries) == dataset_names() == sorted(entries)
     assert {name for name, item in entries.items() if item["available"]} == {"thyroid", *NO_FILES}
-    assert all(item["source"] and item["licence"] and 0 < item["anomaly_share"] < 1 for item in entries.values())
+    assert all(item["source"] and item["licence"] for item in entries.values())
+    assert all(0 < entries[name]["anomaly_share"] < 1 for name in TABLES)
+
+
+def test_entries_tell_the_kind_of_data():
+    kinds = {item["name"]: item["kind"] for item in dataset_entries()}
+    assert {name for name, kind in kinds.items() if kind == "image"} == {"digits-8x8", "mnist-28x28"}
+    assert {name for name, kind in kinds.items() if kind == "sequence"} == {facts.name for facts in SERIES}
+    assert kinds["digits"] == kinds["mnist"] == "table"
 
 
 @pytest.mark.parametrize("name", NO_FILES)
 def test_sets_without_files_match_the_catalogue_and_load_anywhere(name):
     data, item = load_dataset(name), CATALOGUE[name]
-    assert (*data.X.shape, data.y.sum()) == (item.rows, item.columns, item.anomalies)
+    assert (len(data.X), data.X[0].size if name == "digits-8x8" else data.X.shape[1]) == (item.rows, item.columns)
+    assert data.y.sum() == item.anomalies
     assert data.y.dtype == np.int8
     assert len(data.families) == len(data.y)
+
+
+def test_digits_as_images_are_those_of_the_table():
+    images, table = load_dataset("digits-8x8"), load_dataset("digits")
+    assert (images.kind, table.kind) == ("image", "table")
+    assert images.X.shape == (1797, 8, 8)
+    kept = images.families != "9"
+    np.testing.assert_array_equal(images.X[kept].reshape(-1, 64), table.X[table.y == 0])
+    assert repr(images).startswith("Dataset('digits-8x8': image array of 1,797 x 8 x 8, 0 anomalies")
+
+
+def write_mnist(folder, images, digits):
+    for name, array in (("images-idx3", images), ("labels-idx1", digits)):
+        path = folder / "images" / f"mnist-t10k-{name}-ubyte.gz"
+        path.parent.mkdir(exist_ok=True)
+        head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, dtype=">u4").tobytes()
+        path.write_bytes(gzip.compress(head + array.tobytes()))
+
+
+def test_mnist_is_read_with_its_classes(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
+    write_mnist(tmp_path, images, np.array([7, 2, 1], dtype=np.uint8))
+    data = load_dataset("mnist-28x28", root=tmp_path)
+    np.testing.assert_array_equal(data.X, images)
+    assert (data.kind, data.families.tolist(), data.y.tolist()) == ("image", ["7", "2", "1"], [0, 0, 0])
+    write_mnist(tmp_path, images, np.array([7, 2], dtype=np.uint8))
+    with pytest.raises(DatasetError, match="do not match"):
+        load_dataset("mnist-28x28", root=tmp_path)
+
+
+def test_a_series_is_loaded_with_its_training_part(tmp_path):
+    name = "tsb-ad/001_NAB_id_1"
+    path = tmp_path / CATALOGUE[name].files[0].path
+    path.parent.mkdir()
+    path.write_bytes(gzip.compress(b"Data,Label\n" + b"1.5,0\n" * 1500 + b"9.5,1\n" * 20))
+    data = load_dataset(name, root=tmp_path)
+    assert (data.kind, data.X.shape, data.y.sum(), data.train_end) == ("sequence", (1520, 1), 20, 1007)
+    assert repr(data).startswith(f"Dataset({name!r}: sequence array of 1,520 x 1, 20 anomalies")
+
+
+def test_nab_comes_with_its_windows_and_its_times(tmp_path):
+    name = "nab/nyc_taxi"
+    series, windows = (tmp_path / file.path for file in CATALOGUE[name].files)
+    series.parent.mkdir(parents=True)
+    lines = [f"2014-07-01 00:{minute:02}:00,{minute}" for minute in range(60)]
+    series.write_bytes(gzip.compress("\n".join(["timestamp,value", *lines]).encode()))
+    windows.write_text('{"realKnownCause/nyc_taxi.csv": [["2014-07-01 00:30:00", "2014-07-01 00:39:00"]]}')
+    data = load_dataset(name, root=tmp_path)
+    assert data.X.columns == ["timestamp", "value"]
+    assert np.flatnonzero(data.y).tolist() == list(range(30, 40))
+    assert data.train_end is None
+    windows.write_text("{}")
+    with pytest.raises(DatasetError, match="no entry"):
+        load_dataset(name, root=tmp_path)
 
 
 def test_digits_draws_other_nines_for_another_seed_and_keeps_the_rest():
@@ -254,7 +319,7 @@ def test_the_representation_tells_size_share_and_label_rule():
     assert "malignant" in repr(load_dataset("breast-cancer"))
 
 
-@pytest.mark.parametrize("name", sorted(set(CATALOGUE) - {*NO_FILES, "nsl-kdd", "kdd-rev", "kddcup99-10"}))
+@pytest.mark.parametrize("name", sorted(set(TABLES) - {*NO_FILES, "nsl-kdd", "kdd-rev", "kddcup99-10"}))
 def test_real_tables_match_the_catalogue(name, real):
     item = CATALOGUE[name]
     if not all((real / file.path).exists() for file in item.files):
@@ -266,6 +331,16 @@ def test_real_tables_match_the_catalogue(name, real):
     for file in item.files:
         digest = hashlib.sha256((real / file.path).read_bytes()).hexdigest()
         assert file.sha256 in (None, digest)
+
+
+def test_the_real_mnist_file_is_the_test_file(real):
+    if not (real / CATALOGUE["mnist-28x28"].files[0].path).exists():
+        pytest.skip("MNIST is absent from the data folder")
+    data = load_dataset("mnist-28x28", root=real)
+    assert data.X.shape == (10_000, 28, 28)
+    assert data.X.dtype == np.uint8
+    counts = np.unique(data.families, return_counts=True)[1]
+    assert counts.tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
 
 def test_the_real_kdd_file_encodes_to_121_columns(real):

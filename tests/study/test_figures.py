@@ -9,7 +9,13 @@ from whitecrow.metrics import best_f1, f1_at_known_ratio
 from whitecrow.study.figures import figure, figures
 
 FROM_LABELS = {
+    "best_affiliation_f1_on_test",
+    "best_event_f1_on_test",
     "best_f1_on_test",
+    "best_nab_low_fn_on_test",
+    "best_nab_low_fp_on_test",
+    "best_nab_standard_on_test",
+    "best_range_f1_on_test",
     "f1_at_known_ratio",
     "f1_tuned_on_test_fifth",
     "precision_at_known_ratio",
@@ -102,6 +108,46 @@ def test_every_figure_has_a_title_of_its_own_a_description_and_a_direction():
     assert len({entry.title for entry in entries}) == len(entries)
     assert all(entry.description.endswith(".") and entry.direction in ("higher", "none") for entry in entries)
     assert [entry.name for entry in entries if entry.direction == "none"] == ["distinct_scores"]
+
+
+def late_by_five(buffer=0):
+    """An event at 40 to 49 of 100 steps, flagged at 45 to 54: worked out by hand in the definitions' papers."""
+    y, flags = np.zeros((2, 100), dtype=int)
+    y[40:50], flags[45:55] = 1, 1
+    return lambda name: figure(name)(y, flags, 0.5, buffer=buffer)
+
+
+@pytest.mark.parametrize("form", ["operational_{}_f1", "best_{}_f1_on_test"])
+def test_figures_of_series_are_those_of_an_event_that_is_flagged_late(form):
+    of = late_by_five()
+    assert of(form.format("event")) == pytest.approx(2 / 3)
+    assert of(form.format("range")) == pytest.approx(6 / 11)
+    assert of(form.format("affiliation")) == pytest.approx(2 * 0.925 * 0.975 / 1.9)
+    assert of("operational_event_recall") == 1
+
+
+def test_the_volumes_take_the_buffer_that_they_are_given():
+    assert late_by_five()("vus_pr") == pytest.approx(0.3)
+    assert late_by_five(20)("vus_pr") == pytest.approx(0.6291, abs=1e-4)
+    assert late_by_five(20)("vus_roc") == pytest.approx(0.8426, abs=1e-4)
+
+
+def test_nab_scores_are_zero_without_a_flag_and_a_hundred_for_the_first_step_of_each_window():
+    y = np.repeat([0, 1, 0], [50, 20, 130])
+    first = np.zeros(200)
+    first[50] = 1
+    for name in ("standard", "low_fp", "low_fn"):
+        assert figure(f"operational_nab_{name}")(y, first, 2.0) == 0
+        assert figure(f"operational_nab_{name}")(y, first, 0.5) == pytest.approx(100)
+        assert figure(f"best_nab_{name}_on_test")(y, first) == pytest.approx(100)
+
+
+def test_figures_of_series_are_listed_for_the_protocols_of_series_alone():
+    assert "vus_pr" not in figures("house")
+    assert set(figures("tsb-ad")) - set(figures("house")) >= {"vus_pr", "vus_roc", "operational_range_f1"}
+    assert not any("nab" in name for name in figures("tsb-ad"))
+    assert set(figures("nab")) == set(figures())
+    assert figures("ecg5000") == figures("house") == figures("one-class-images")
 
 
 @pytest.mark.parametrize("name", ["f1", "F1", "f1-score", "precision", "recall", "accuracy", "auc", "best_f1"])

@@ -2,12 +2,15 @@
 
 import json
 
+import numpy as np
+import polars as pl
 import pytest
 
 from whitecrow.core.errors import FileFormatError, ParameterError, UnknownNameError
+from whitecrow.study import plan
 from whitecrow.study.leaks import LeakError
 from whitecrow.study.plan import Cell, Study, load_study
-from whitecrow.study.sources import load_rows
+from whitecrow.study.sources import Rows, load_rows
 
 TOML = """
 data = ["digits", {name = "breast-cancer", seeds = 2, distinct = true, options = {max_rows = 100}}]
@@ -107,6 +110,27 @@ def test_the_key_follows_everything_that_the_result_depends_on():
     keys = {base, small().cells[0].key("other rows"), small().cells[1].key("rows")}
     keys |= {study.cells[0].key("rows") for study in others}
     assert len(keys) == 3 + len(others)
+
+
+def test_the_recipe_of_a_key_and_of_a_fingerprint_stays_what_it_was(monkeypatch):
+    """Stores of finished studies are found by them: a change here throws their results away."""
+    monkeypatch.setattr(plan, "code_version", lambda detector: "code")
+    cell = small(
+        data=[{"name": "digits", "options": {"max_rows": 100}}],
+        detectors=[{"name": "knn", "parameters": {"n_neighbours": 7}, "max_train": 50}],
+        contamination=[0.05],
+    ).cells[1]
+    assert cell.key("rows") == "9e5271da40dcee6be55ec3583ff64170"
+    y, names = np.array([0, 0, 1, 0], dtype=np.int8), np.array(["n", "n", "a", "n"])
+    assert Rows(np.arange(12.0).reshape(4, 3), y, None).fingerprint == "20c46196ce0576924511d13d99dc8588"
+    table = pl.DataFrame({"a": [1.5, None, 2.0, 3.0], "b": ["x", "y", None, "x"], "c": [True, False, True, None]})
+    assert Rows(table, y, names).fingerprint == "bea7e09cd3513eeb6bdcfca30a37bac9"
+
+
+def test_what_a_data_set_is_called_does_not_move_its_keys():
+    named = small(data=[{"name": "digits", "alias": "eights and nines"}])
+    assert named.cells[0].coordinates[0] == "eights and nines"
+    assert named.cells[0].key("rows") == small().cells[0].key("rows")
 
 
 def test_a_labelled_file_is_read_without_its_label(make_study):

@@ -12,6 +12,7 @@ from whitecrow.study.leaks import check_split
 from whitecrow.study.protocols import protocol, protocol_names
 
 INJECTING = ["house", "dagmm", "alad", "deepad", "robustness", "semi-supervised"]
+TABLES = protocol_names("table")
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.08, 0.12, 0.25)
 
 
@@ -26,8 +27,11 @@ def families(y):
 # ---- all of them ----------------------------------------------------------------------------------------------------
 
 
-def test_the_nine_protocols_are_listed():
-    assert protocol_names() == sorted([*INJECTING, "goad", "adbench-one-class", "adbench-unsupervised"])
+def test_the_protocols_are_listed_by_kind():
+    assert sorted([*INJECTING, "goad", "adbench-one-class", "adbench-unsupervised"]) == TABLES
+    assert protocol_names("image") == ["one-class-images"]
+    assert protocol_names("sequence") == ["ecg5000", "nab", "tsb-ad"]
+    assert set(protocol_names()) == {*TABLES, *protocol_names("image"), *protocol_names("sequence")}
 
 
 @pytest.mark.parametrize("name", protocol_names())
@@ -41,7 +45,7 @@ def test_a_protocol_says_what_it_is_whom_to_cite_and_what_is_wrong_with_the_orig
     assert all(fault.split(":")[0].split(" ")[0] in ("Avoided", "Followed", "Stated") for fault in p.faults)
 
 
-@pytest.mark.parametrize("name", protocol_names())
+@pytest.mark.parametrize("name", TABLES)
 def test_rows_that_train_do_not_test_unless_it_is_declared(name):
     p, y = protocol(name), labels(1200, 300)
     split = p.split(y, seed=3)
@@ -54,7 +58,7 @@ def test_rows_that_train_do_not_test_unless_it_is_declared(name):
             assert len(np.unique(rows)) == len(rows)
 
 
-@pytest.mark.parametrize("name", [n for n in protocol_names() if n not in ("deepad", "adbench-one-class", "alad")])
+@pytest.mark.parametrize("name", [n for n in TABLES if n not in ("deepad", "adbench-one-class", "alad")])
 def test_the_seed_alone_decides_the_split(name):
     p, y = protocol(name), labels()
     one, again, other = (p.split(y, seed=s) for s in (1, 1, 2))
@@ -63,7 +67,7 @@ def test_the_seed_alone_decides_the_split(name):
     assert set(one.train) != set(other.train)
 
 
-@pytest.mark.parametrize("name", protocol_names())
+@pytest.mark.parametrize("name", TABLES)
 def test_the_global_random_state_is_left_alone(name):
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     protocol(name).split(labels(), seed=0)
@@ -165,14 +169,14 @@ def test_a_seed_or_share_out_of_range_is_refused(arguments):
         protocol("house").split(labels(), **arguments)
 
 
-@pytest.mark.parametrize("name", protocol_names())
+@pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("y", [[0, 1, 2], [[0, 1]], ["a", "b"], []])
 def test_labels_that_are_not_zeros_and_ones_are_refused(name, y):
     with pytest.raises(DataError):
         protocol(name).split(y, seed=0)
 
 
-@pytest.mark.parametrize("name", protocol_names())
+@pytest.mark.parametrize("name", TABLES)
 def test_a_data_set_of_one_class_is_refused(name):
     with pytest.raises(DataError, match=r"all 2000 labels are 0.*rows of both classes"):
         protocol(name).split(np.zeros(2000, int), seed=0)

@@ -33,6 +33,7 @@ def list_data(
         rows = [
             (
                 item["name"],
+                item["kind"],
                 f"{item['rows']:,}",
                 f"{item['columns']:,}",
                 percent(item["anomaly_share"]),
@@ -44,7 +45,7 @@ def list_data(
         console.result(
             {"datasets": entries},
             listing(
-                ["Name", "Rows", "Columns", "Anomalies", "State", "What it is"],
+                ["Name", "Kind", "Rows", "Columns", "Anomalies", "State", "What it is"],
                 rows,
                 right=["Rows", "Columns", "Anomalies"],
             ),

@@ -7,6 +7,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from whitecrow.core.registry import unknown_name
+from whitecrow.core.spec import Kind
+from whitecrow.data.series.catalogue import SERIES, SeriesFacts
 
 __all__ = ["CATALOGUE", "Dataset", "Entry", "SourceFile", "entry"]
 
@@ -19,10 +21,12 @@ class Dataset:
     ----------
     name : str
         The name :func:`whitecrow.data.load_dataset` knows it by.
-    X : polars.DataFrame or ndarray of float64, shape (N, D)
-        The rows: a table where columns differ in type, else an array.
+    X : polars.DataFrame or ndarray
+        The samples. Of kind "table": a table where columns differ in type, else an array ``[N, D]``. "image": an
+        array ``[N, H, W]``. "sequence": one series, as an array ``[T, C]`` or as a table with a column of times, of
+        which each step is a row; or fixed windows ``[N, W, C]``.
     y : ndarray of int8, shape (N,)
-        1 = anomaly, 0 = normal.
+        1 = anomaly, 0 = normal, for each row. Images have all 0: a protocol chooses the class.
     description, citation, licence : str
         What it is, whom to cite, on what terms it is offered.
     label_rule : str
@@ -31,6 +35,10 @@ class Dataset:
         The encoding that the literature uses, with its number of columns.
     families : ndarray of str, shape (N,), or None
         The label before it was made binary, for example the kind of attack.
+    kind : {"table", "image", "sequence"}
+        Kind of data, which says what detectors take it.
+    train_end : int or None
+        Rows before this one are the training part, where the files name one.
     """
 
     name: str
@@ -42,13 +50,17 @@ class Dataset:
     label_rule: str
     encoding: str
     families: NDArray[np.str_] | None = None
+    kind: Kind = "table"
+    train_end: int | None = None
 
     def __repr__(self) -> str:
-        rows, columns = self.X.shape
-        kind = "table" if isinstance(self.X, pl.DataFrame) else "array"
+        rows, *lengths = self.X.shape
+        form = "table" if isinstance(self.X, pl.DataFrame) else "array"
+        kind = form if self.kind == "table" else f"{self.kind} {form}"
         share = f"{self.y.mean():.2%}" if rows else "no rows"
         return (
-            f"Dataset({self.name!r}: {kind} of {rows:,} x {columns}, {int(self.y.sum()):,} anomalies "
+            f"Dataset({self.name!r}: {kind} of {' x '.join([f'{rows:,}', *map(str, lengths)])}, "
+            f"{int(self.y.sum()):,} anomalies "
             f"({share}))"
             f"\n  {self.description}\n  anomaly: {self.label_rule}"
         )
@@ -72,8 +84,9 @@ class SourceFile:
 class Entry:
     """One line of the catalogue; see :class:`Dataset` for the texts.
 
-    ``rows``, ``columns`` and ``anomalies`` are what the complete data set holds, before any encoding;
-    ``files`` is empty for what needs no file. ``reader`` says how the files are read.
+    ``rows``, ``columns`` and ``anomalies`` are what the complete data set holds, before any encoding: of images, the
+    pixels are the columns; of a series, the steps are the rows and the channels the columns; of fixed windows, the
+    windows and their steps. ``files`` is empty for what needs no file. ``reader`` says how the files are read.
     """
 
     name: str
@@ -88,6 +101,7 @@ class Entry:
     source: str
     reader: str
     files: tuple[SourceFile, ...] = ()
+    kind: Kind = "table"
 
     @property
     def fetchable(self) -> bool:
@@ -100,11 +114,12 @@ class Entry:
         y: NDArray[np.int8],
         families: NDArray[np.str_] | None = None,
         description: str | None = None,
+        train_end: int | None = None,
     ) -> Dataset:
         """Return the data set with this entry's texts."""
         return Dataset(
             self.name, X, y, description or self.description, self.citation, self.licence, self.label_rule,
-            self.encoding, families,
+            self.encoding, families, self.kind, train_end,
         )  # fmt: skip
 
 
@@ -214,6 +229,31 @@ _GENERATED = (
     ),
 )  # fmt: skip
 
+# A mirror, with the checksums that many users of the files pin.
+_MNIST = "https://storage.googleapis.com/cvdf-datasets/mnist/"
+_IMAGES = (
+    Entry(
+        "digits-8x8", 1_797, 64, 0,
+        "Handwritten digits as images of 8 x 8 pixels, shipped with scikit-learn; digits has the same as a table.",
+        "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, doi:10.24432/C50P49.", _UCI,
+        "none by itself: a protocol chooses the class, which is the digit", "grey from 0 to 16", "scikit-learn",
+        "digits-8x8", kind="image",
+    ),
+    Entry(
+        "mnist-28x28", 10_000, 784, 0,
+        "MNIST, the test file alone: handwritten digits as images of 28 x 28 pixels. ADBench's table mnist is another.",
+        "Y. LeCun et al., Gradient-based learning applied to document recognition, Proceedings of the IEEE 86(11), "
+        "1998.",
+        "CC BY-SA 3.0", "none by itself: a protocol chooses the class, which is the digit", "grey from 0 to 255",
+        "LeCun, Cortes and Burges", "mnist-28x28",
+        (SourceFile("images/mnist-t10k-images-idx3-ubyte.gz", _MNIST + "t10k-images-idx3-ubyte.gz",
+                    "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+         SourceFile("images/mnist-t10k-labels-idx1-ubyte.gz", _MNIST + "t10k-labels-idx1-ubyte.gz",
+                    "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6")),
+        kind="image",
+    ),
+)  # fmt: skip
+
 # name in ADBench: rows, columns, anomalies, which class is the anomaly
 _ADBENCH = {
     "2_annthyroid": (7_200, 6, 534, "hyperfunction and subnormal function"),
@@ -277,10 +317,20 @@ def _adbench(stem: str, rows: int, columns: int, anomalies: int, anomaly: str) -
     )  # fmt: skip
 
 
+def _series(facts: SeriesFacts) -> Entry:
+    return Entry(*facts[:-1], files=tuple(SourceFile(path) for path in facts.files), kind="sequence")
+
+
 CATALOGUE: dict[str, Entry] = {
     item.name: item
     for item in sorted(
-        (*_INTRUSION, *_GENERATED, *(_adbench(stem, *facts) for stem, facts in _ADBENCH.items())),
+        (
+            *_INTRUSION,
+            *_GENERATED,
+            *_IMAGES,
+            *(_adbench(stem, *facts) for stem, facts in _ADBENCH.items()),
+            *map(_series, SERIES),
+        ),
         key=lambda item: item.name,
     )
 }

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from whitecrow.core.errors import DatasetError
 from whitecrow.core.parameters import Natural, check
 from whitecrow.data.catalogue import CATALOGUE, Dataset, Entry, SourceFile, entry
+from whitecrow.data.images.idx import read_idx
+from whitecrow.data.series.files import SERIES_READERS
 
 __all__ = ["Dataset", "cache_folder", "dataset_entries", "dataset_names", "fetch_dataset", "load_dataset"]
 
@@ -66,14 +68,15 @@ def dataset_entries(*, root: str | Path | None = None) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        With the keys ``name``, ``rows``, ``columns``, ``anomaly_share`` (from 0 to 1), ``available`` (can be
-        loaded here and now), ``fetchable`` (has a verified download), ``source``, ``licence``,
-        ``description``.
+        With the keys ``name``, ``kind`` ("table", "image" or "sequence"), ``rows``, ``columns``, ``anomaly_share``
+        (from 0 to 1), ``available`` (can be loaded here and now), ``fetchable`` (has a verified download), ``source``,
+        ``licence``, ``description``.
     """
     folders = _folders(root)
     return [
         {
             "name": item.name,
+            "kind": item.kind,
             "rows": item.rows,
             "columns": item.columns,
             "anomaly_share": item.anomalies / item.rows,
@@ -103,7 +106,7 @@ def load_dataset(name: str, *, root: str | Path | None = None, seed: int = 0) ->
     Returns
     -------
     Dataset
-        Rows, labels and where they come from.
+        Rows, labels, their kind, and where they come from.
 
     Raises
     ------
@@ -326,6 +329,29 @@ def _digits(item: Entry, paths: Paths, seed: int) -> Dataset:
     return item.dataset(data.data[rows].astype(np.float64), (digit == 9).astype(np.int8), digit.astype(np.str_))
 
 
+def _digits_8x8(item: Entry, paths: Paths, seed: int) -> Dataset:
+    from sklearn.datasets import load_digits
+
+    data: Any = load_digits()
+    return _classes(item, data.images, data.target)
+
+
+def _mnist_28x28(item: Entry, paths: Paths, seed: int) -> Dataset:
+    images, digits = map(read_idx, paths)
+    if images.ndim != 3 or digits.shape != images.shape[:1]:
+        raise ValueError(f"images of the shape {images.shape} and labels of the shape {digits.shape} do not match")
+    return _classes(item, images, digits)
+
+
+def _classes(item: Entry, images: NDArray[Any], classes: NDArray[Any]) -> Dataset:
+    return item.dataset(images, np.zeros(len(images), dtype=np.int8), classes.astype(np.str_))
+
+
+def _series(item: Entry, paths: Paths, seed: int) -> Dataset:
+    found = SERIES_READERS[item.reader](paths)
+    return item.dataset(found.X, found.y, found.families, train_end=found.train_end)
+
+
 def _traffic_sim(item: Entry, paths: Paths, seed: int) -> Dataset:
     from whitecrow.data.traffic import simulate_traffic
 
@@ -341,5 +367,8 @@ _READERS: dict[str, Callable[[Entry, Paths, int], Dataset]] = {
     "mat": _mat,
     "breast-cancer": _breast_cancer,
     "digits": _digits,
+    "digits-8x8": _digits_8x8,
+    "mnist-28x28": _mnist_28x28,
+    **dict.fromkeys(SERIES_READERS, _series),
     "traffic-sim": _traffic_sim,
 }

@@ -100,7 +100,7 @@ def run_block(cells: Sequence[Cell], root: str | Path | None = None) -> list[Out
     for i, cell in enumerate(cells):
         try:
             splits[i] = _split(cell, rows)
-            outcomes[i].copies = duplicates(rows.X, splits[i]).share
+            outcomes[i].copies = _copies(rows, splits[i])
         except WhitecrowError as error:
             outcomes[i].error = f"{type(error).__name__}: {error}"
     detectors = _fit(cells, splits, rows, outcomes)
@@ -114,7 +114,9 @@ def run_block(cells: Sequence[Cell], root: str | Path | None = None) -> list[Out
 
 def _rows(choice: DataChoice, root: str | Path | None) -> tuple[Rows, tuple[str, ...]]:
     """Return the rows, and what is suspicious about their columns."""
-    return _cached(json.dumps(asdict(replace(choice, options={}))), None if root is None else str(root))
+    # Choices that differ in these alone have the same rows.
+    same = replace(choice, options={}, alias="", seeds=None)
+    return _cached(json.dumps(asdict(same)), None if root is None else str(root))
 
 
 # The rows of the last data set stay, since the cells of one come after one another.
@@ -126,16 +128,25 @@ def _cached(choice: str, root: str | None) -> tuple[Rows, tuple[str, ...]]:
 
 def _split(cell: Cell, rows: Rows) -> Split:
     rule = protocol(cell.protocol, **cell.options)
-    split = rule.split(rows.y, seed=cell.seed, contamination=cell.contamination, families=rows.families)
+    split = rows.split(rule, seed=cell.seed, contamination=cell.contamination)
     check_split(split, overlaps=rule.overlaps)
     most = cell.detector.max_train
     if most is None or len(split.train) <= most:
         return split
+    if rows.in_order:
+        return replace(split, train=split.train[-most:])  # the latest steps; a series with holes is another series
     # Known anomalies are few, and stay; the others are thinned alike, which leaves the contamination as it is.
     others = split.train[~np.isin(split.train, split.known)]
     thinned = np.random.default_rng([cell.seed, most]).permutation(others)[: max(most - len(split.known), 2)]
     train = np.concatenate([np.sort(thinned), split.known])
     return Split(train, split.test, split.injected[np.isin(split.injected, thinned)], split.known)
+
+
+def _copies(rows: Rows, split: Split) -> float:
+    """Return the share of the test that copies a training row; of steps, which repeat by chance, that is one."""
+    if rows.in_order:
+        return float(np.isin(split.test, split.train).mean())
+    return duplicates(rows.X, split).share
 
 
 def _fit(
@@ -146,7 +157,7 @@ def _fit(
     tables = {i: rows.X[split.train] for i, split in splits.items()}
     labels = {i: _labels(split) for i, split in splits.items()}
     order = list(splits)
-    together = len(order) > 1 and can_fit_together([detectors[i] for i in order])
+    together = rows.kind == "table" and len(order) > 1 and can_fit_together([detectors[i] for i in order])
     for group in [order] if together else [[i] for i in order]:
         start = time.process_time()
         with warnings.catch_warnings(record=True) as raised:
@@ -194,12 +205,15 @@ def _measure(cell: Cell, detector: Detector, split: Split, rows: Rows, outcome: 
     if cell.threshold == PeaksOverThreshold.name:
         detector.set_threshold(PeaksOverThreshold())
     start = time.process_time()
-    scores = detector.anomaly_score(rows.X[split.test])
+    # A series is scored whole: the first steps of the test have steps before them.
+    whole = rows.in_order
+    scores = detector.anomaly_score(rows.X)[split.test] if whole else detector.anomaly_score(rows.X[split.test])
     outcome.score_s = time.process_time() - start
-    y = rows.y[split.test]
+    y = protocol(cell.protocol, **cell.options).labels(rows.y, rows.families)[split.test]
     outcome.n_train, outcome.n_test, outcome.prevalence = len(split.train), len(split.test), float(y.mean())
-    for name in figures():
-        outcome.figures[name] = float(figure(name)(y, scores, detector.threshold_, seed=cell.seed))
+    buffer = rows.period
+    for name in figures(cell.protocol):
+        outcome.figures[name] = figure(name)(y, scores, detector.threshold_, seed=cell.seed, buffer=buffer)
     if rows.families is not None:
         anomalous = y == 1
         top, flagged = flag_top(scores, int(anomalous.sum())), scores > detector.threshold_

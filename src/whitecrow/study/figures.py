@@ -1,14 +1,8 @@
 """Figures of merit by name, each with what it takes from the test labels and which direction is better."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from whitecrow.core.errors import ParameterError
-from whitecrow.core.parameters import Natural, check
 from whitecrow.core.registry import unknown_name
 from whitecrow.metrics import (
     PrecisionRecallF1,
@@ -22,82 +16,25 @@ from whitecrow.metrics import (
     recall_at_fpr,
 )
 from whitecrow.metrics.inputs import labelled_scores
+from whitecrow.study.merit import BEST, Compute, Figure, Scored
+from whitecrow.study.series_figures import series_figures
 
 __all__ = ["Figure", "figure", "figures"]
-
-Labels = NDArray[np.bool_]
-Scores = NDArray[np.float64]
-Compute = Callable[[Labels, Scores, float, int], float]
 
 _RATIO = "The number of flagged rows is the number of anomalies in the test, which only a study knows."
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A figure of merit of the scores of one test.
-
-    Attributes
-    ----------
-    name, title, description : str
-        Name in the registry, heading of a column, one or two sentences.
-    compute : callable
-        ``compute(y, scores, threshold, seed) -> float``; call the figure itself instead, it checks first.
-    direction : {"higher", "lower", "none"}
-        What is better.
-    uses_test_labels : str
-        What is taken from the test labels beyond comparing with them, to be shown beside the figure; empty if
-        nothing is.
-    needs_threshold : bool
-        Whether the model's own threshold is needed.
-    """
-
-    name: str
-    title: str
-    description: str
-    compute: Compute
-    direction: Literal["higher", "lower", "none"] = "higher"
-    uses_test_labels: str = ""
-    needs_threshold: bool = False
-
-    def __call__(self, y: ArrayLike, scores: ArrayLike, threshold: float | None = None, *, seed: int = 0) -> float:
-        """Return the figure.
-
-        Parameters
-        ----------
-        y : array-like of {0, 1}, shape (N,)
-            Labels of the test; 1 = anomaly.
-        scores : array-like, shape (N,)
-            Finite; higher = more anomalous.
-        threshold : float, optional
-            The model's own, fitted without these labels.
-        seed : int, default=0
-            Seed of the figures that draw rows.
-
-        Raises
-        ------
-        DataError
-            If labels, scores or threshold cannot be used, or a class is missing that the figure needs.
-        ParameterError
-            If a threshold is needed and absent.
-        """
-        check(self.name, "seed", seed, Natural)
-        if self.needs_threshold and threshold is None:
-            raise ParameterError(f"{self.name} needs the model's own threshold, and none was given.")
-        labels, values = labelled_scores(y, scores, anomalies=False, normals=False)
-        return float(self.compute(labels, values, np.nan if threshold is None else threshold, seed))
-
-
 def _known_ratio(part: str) -> Compute:
-    return lambda y, scores, threshold, seed: getattr(f1_at_known_ratio(y, scores), part)
+    return lambda t: getattr(f1_at_known_ratio(t.y, t.scores), part)
 
 
 def _operational(part: str) -> Compute:
-    return lambda y, scores, threshold, seed: getattr(operational_f1(y, scores, threshold), part)
+    return lambda t: getattr(operational_f1(t.y, t.scores, t.threshold), part)
 
 
-def _tuned_on_a_fifth(y: Labels, scores: Scores, threshold: float, seed: int) -> float:
-    labelled_scores(y, scores)  # both classes are needed
-    rng = np.random.default_rng(seed)
+def _tuned_on_a_fifth(test: Scored) -> float:
+    y, scores = labelled_scores(test.y, test.scores)  # both classes are needed
+    rng = np.random.default_rng(test.seed)
     tuned = np.zeros(len(y), dtype=bool)
     for label in (False, True):  # by class, or a small fifth may hold no anomaly
         rows = rng.permutation(np.flatnonzero(y == label))
@@ -114,33 +51,33 @@ def _table() -> dict[str, Figure]:
             "auroc",
             "AUROC",
             "Chance that an anomaly scores above a normal row; 0.5 is chance, whatever the share of anomalies.",
-            lambda y, scores, threshold, seed: auroc(y, scores),
+            lambda t: auroc(t.y, t.scores),
         ),
         Figure(
             "average_precision",
             "AP",
             "Area under the precision-recall steps. Chance is the share of anomalies in the test.",
-            lambda y, scores, threshold, seed: average_precision(y, scores),
+            lambda t: average_precision(t.y, t.scores),
         ),
         Figure(
             "recall_at_fpr_1",
             "Recall at 1 % FPR",
             "Highest recall while at most 1 % of the normal test rows are flagged.",
-            lambda y, scores, threshold, seed: recall_at_fpr(y, scores, 0.01),
+            lambda t: recall_at_fpr(t.y, t.scores, 0.01),
             uses_test_labels="The threshold is set on the normal rows of the test.",
         ),
         Figure(
             "precision_at_100",
             "Precision at 100",
             "Share of anomalies among the 100 highest scores, or among all of a test with fewer rows.",
-            lambda y, scores, threshold, seed: precision_at_k(y, scores, min(100, len(scores))),
+            lambda t: precision_at_k(t.y, t.scores, min(100, len(t.scores))),
         ),
         Figure(
             "best_f1_on_test",
             "Best F1 on the test",
             "Highest F1 over all thresholds on the test. No deployed detector reaches it.",
-            lambda y, scores, threshold, seed: best_f1(y, scores).f1,
-            uses_test_labels="The threshold is the best one on the labels it is then measured on.",
+            lambda t: best_f1(t.y, t.scores).f1,
+            uses_test_labels=BEST,
         ),
         Figure(
             "f1_tuned_on_test_fifth",
@@ -154,7 +91,7 @@ def _table() -> dict[str, Figure]:
             "distinct_scores",
             "Distinct scores",
             "Number of different scores; few of them betray a collapsed model.",
-            lambda y, scores, threshold, seed: distinct_scores(scores),
+            lambda t: distinct_scores(t.scores),
             direction="none",
         ),
     ]
@@ -176,7 +113,7 @@ def _table() -> dict[str, Figure]:
                 needs_threshold=True,
             ),
         ]
-    return {entry.name: entry for entry in entries}
+    return {entry.name: entry for entry in (*entries, *series_figures())}
 
 
 _FIGURES = _table()
@@ -204,9 +141,11 @@ _OPEN = {
 }
 
 
-def figures() -> list[str]:
-    """Return the names of the figures, in alphabetical order."""
-    return sorted(_FIGURES)
+def figures(protocol: str | None = None) -> list[str]:
+    """Return the names of the figures (that a protocol's test has), in alphabetical order."""
+    return sorted(
+        name for name, one in _FIGURES.items() if protocol is None or not one.protocols or protocol in one.protocols
+    )
 
 
 def figure(name: str) -> Figure:

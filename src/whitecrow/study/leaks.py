@@ -99,12 +99,14 @@ def check_split(split: Split, overlaps: bool = False) -> None:
 def duplicates(X: Any, split: Split) -> DuplicateReport:
     """Count the test rows whose values equal those of a training row. They are reported, not refused.
 
+    Rows may be images or fixed windows as well, which are compared value by value.
+
     Rows are compared by a 64-bit hash of all values: 0.0 equals -0.0, NaN equals NaN, and a missing value
     another. That two of a million distinct rows agree by accident happens in fewer than one of ten million tables.
 
     Parameters
     ----------
-    X : table or array-like, shape (N, D)
+    X : table or array-like, shape (N, D), or ndarray, shape (N, ...)
         The rows that the split's indices refer to.
     split : Split
         What a protocol returned.
@@ -114,13 +116,10 @@ def duplicates(X: Any, split: Split) -> DuplicateReport:
     DataError
         If X is no table or the split refers to rows that it has not.
     """
-    table = _frame(X)
+    hashes = _hashes(X)
     last = max((int(rows.max()) for rows in (split.train, split.test) if rows.size), default=-1)
-    if last >= table.height:
-        raise DataError(
-            f"The split refers to row {last}, but X has {table.height} rows. Pass the rows it was made for."
-        )
-    hashes = table.hash_rows(seed=0).to_numpy()
+    if last >= len(hashes):
+        raise DataError(f"The split refers to row {last}, but X has {len(hashes)} rows. Pass the rows it was made for.")
     train, test = np.unique(hashes[split.train]), hashes[split.test]
     return DuplicateReport(
         n_test=len(test),
@@ -140,8 +139,8 @@ def check_label_column(X: Any, y: ArrayLike, names: Sequence[str] | None = None)
 
     Parameters
     ----------
-    X : table or array-like, shape (N, D)
-        Features, without the label.
+    X : table or array-like, shape (N, D), or ndarray, shape (N, ...)
+        Features, without the label; of images and windows, each value is a column.
     y : array-like of {0, 1}, shape (N,)
         1 = anomaly. With a single class there is nothing to find.
     names : sequence of str, optional
@@ -239,8 +238,16 @@ def _some(rows: NDArray[np.int64]) -> str:
     return f"rows {shown}, ..." if rows.size > 3 else f"row{'s' if rows.size > 1 else ''} {shown}"
 
 
+def _hashes(X: Any) -> NDArray[Any]:
+    """Return a hash of the values of each row."""
+    if isinstance(X, np.ndarray) and X.ndim > 2:
+        # Hundreds of pixels are no columns of a table. Adding 0 makes -0.0 what it equals.
+        return np.array([hash(sample.tobytes()) for sample in X + X.dtype.type(0)])
+    return _frame(X).hash_rows(seed=0).to_numpy()
+
+
 def _frame(X: Any, names: Sequence[str] | None = None) -> pl.DataFrame:
-    table = as_table(X)
+    table = as_table(X.reshape(len(X), -1) if isinstance(X, np.ndarray) and X.ndim > 2 else X)
     if isinstance(table, pl.DataFrame):
         return table
     if names is not None and len(names) != table.shape[1]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +16,10 @@ from whitecrow.core import registry
 from whitecrow.core.errors import FileFormatError, ParameterError, missing_extra
 from whitecrow.core.parameters import Count, Positive, Probability, Range, check
 from whitecrow.core.parameters import fields as parameter_fields
+from whitecrow.core.spec import Kind
+from whitecrow.data.catalogue import CATALOGUE
 from whitecrow.study.leaks import check_metrics, check_threshold
-from whitecrow.study.protocols import Protocol, protocol
+from whitecrow.study.protocols import Protocol, protocol, protocol_names
 
 __all__ = ["Budget", "Cell", "DataChoice", "DetectorChoice", "Study", "code_version", "load_study"]
 
@@ -44,6 +47,8 @@ class DataChoice:
         Seeds for this data set, where they are to be fewer than the study's.
     options : dict, optional
         Options of the protocol for this data set alone, for example ``{"max_rows": 20000}``.
+    alias : str, optional
+        What to call it in tables, where one data set stands in a study more than once, with other options.
     """
 
     name: str
@@ -53,6 +58,18 @@ class DataChoice:
     distinct: bool = False
     seeds: Count | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    alias: str = ""
+
+    @property
+    def title(self) -> str:
+        """What tables call it."""
+        return self.alias or self.name
+
+    @property
+    def kind(self) -> Kind:
+        """Kind of data, known before it is loaded; a name that nobody knows is refused when it is."""
+        item = None if self.file is not None else CATALOGUE.get(self.name)
+        return "table" if item is None else item.kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +85,7 @@ class DetectorChoice:
     parameters : dict, optional
         Parameters that differ from the defaults.
     max_train : int, optional
-        Most training rows; more are thinned at random. For methods too slow for all.
+        Most training rows; more are thinned at random, and of a series the latest stay. For methods too slow for all.
     """
 
     name: str
@@ -134,7 +151,7 @@ class Cell:
     @property
     def coordinates(self) -> tuple[str, str, str, float, int]:
         """Data set, detector, regime, contamination and seed, as tables name them."""
-        return self.data.name, self.detector.title, self.regime, self.contamination, self.seed
+        return self.data.title, self.detector.title, self.regime, self.contamination, self.seed
 
     @property
     def block(self) -> tuple[object, ...]:
@@ -203,7 +220,8 @@ class Study:
     Raises
     ------
     ParameterError
-        If a name is unknown, a value out of its range, or the same cell is asked for twice.
+        If a name is unknown, a value out of its range, the same cell is asked for twice, or the protocol, a detector
+        or a figure does not go with a data set.
     """
 
     name: str
@@ -230,24 +248,40 @@ class Study:
         for regime in self.regimes:
             if regime not in _REGIMES:
                 raise ParameterError(f"{owner}: the regime {regime!r} is none of {', '.join(_REGIMES)}.")
-        check_metrics(self.figures)
         check_threshold(self.threshold)
         for choice in self.data:
-            self.protocol_for(choice)
-        names = [choice.name for choice in self.data]
+            rule = self.protocol_for(choice)
+            if choice.kind not in rule.kinds:
+                raise ParameterError(
+                    f"{owner}: {choice.title} is {choice.kind} data, and the protocol {rule.name} splits "
+                    f"{' and '.join(rule.kinds)} data. Use one of: {', '.join(protocol_names(choice.kind))}."
+                )
+        for figure in check_metrics(self.figures):
+            if figure.protocols and self.protocol not in figure.protocols:
+                raise ParameterError(
+                    f"{owner}: the figure {figure.name} is of the protocols {' and '.join(figure.protocols)}, not of "
+                    f"{self.protocol}. Leave it out."
+                )
+        names = [choice.title for choice in self.data]
         titles = [choice.title for choice in self.detectors]
         shares = [f"{share:g}" for share in self.contamination]
         for what, listed in (("data set", names), ("detector", titles), ("contamination", shares)):
             if twice := sorted({entry for entry in listed if listed.count(entry) > 1}):
                 raise ParameterError(
-                    f"{owner}: the {what} {twice[0]} is named twice. Give each a name or label of its own, or leave "
-                    "one out."
+                    f"{owner}: the {what} {twice[0]} is named twice. Give each a name, alias or label of its own, or "
+                    "leave one out."
                 )
         for choice in self.detectors:
             self._check_detector(choice)
 
     def _check_detector(self, choice: DetectorChoice) -> None:
         cls = registry.load(choice.name)
+        for data in self.data:
+            if data.kind not in cls.kinds:
+                raise ParameterError(
+                    f"study {self.name!r}: {choice.title} takes {' and '.join(cls.kinds)} data, and {data.title} is "
+                    f"{data.kind} data. Detectors for it: {', '.join(registry.names(data.kind))}."
+                )
         accepted = parameter_fields(cls)
         for name, value in choice.parameters.items():
             if name in ("random_state", "regime", "n_replicas", "checkpoint", "verbose", "device"):
@@ -295,7 +329,8 @@ class Study:
         """Return the study of a document, as a TOML or YAML file or :meth:`document` has it.
 
         Data sets and detectors may be plain names, or tables with the fields of :class:`DataChoice` and
-        :class:`DetectorChoice`.
+        :class:`DetectorChoice`. The table of a data set may also have ``each``: options of the protocol with a list
+        of values each, of which every combination is a data set of its own, with the values in its alias.
 
         Parameters
         ----------
@@ -310,7 +345,7 @@ class Study:
             If a field is unknown, missing or of the wrong type.
         """
         given = _fields("a study", cls, document, required=("name", "data", "detectors"))
-        data = [_entry("data", DataChoice, entry) for entry in _list("data", given["data"])]
+        data = [choice for entry in _list("data", given["data"]) for choice in _choices(entry)]
         if folder is not None:
             data = [d if d.file is None else replace(d, file=str(folder / d.file)) for d in data]
         given["data"] = tuple(data)
@@ -375,6 +410,23 @@ def _list(name: str, value: Any) -> Sequence[Any]:
     if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence):
         raise ParameterError(f"A study's {name} is a list, not {value!r}. Write {name} = [...].")
     return value
+
+
+def _choices(entry: Any) -> Iterator[DataChoice]:
+    """Yield the data set of an entry, or one for each combination of the options that it lists under ``each``."""
+    if not isinstance(entry, Mapping) or "each" not in entry:
+        yield _entry("data", DataChoice, entry)
+        return
+    each = entry["each"]
+    base: DataChoice = _entry("data", DataChoice, {name: value for name, value in entry.items() if name != "each"})
+    if not isinstance(each, Mapping) or not each:
+        raise ParameterError(f"The data set {base.title!r}: each is a table of options with lists, not {each!r}.")
+    if both := sorted(set(each) & set(base.options)):
+        raise ParameterError(f"The data set {base.title!r}: {both[0]} stands under options and under each. Keep one.")
+    for values in product(*(_list(f"each.{name}", listed) for name, listed in each.items())):
+        chosen = dict(zip(each, values, strict=True))
+        alias = " ".join([base.title, *map(str, values)])
+        yield replace(base, alias=alias, options={**base.options, **chosen})
 
 
 def _entry(name: str, cls: type, entry: Any) -> Any:

@@ -139,8 +139,8 @@ def run_study(
     for choice in study.data:
         rows = load_rows(choice, root)
         _try_splits(study, choice, rows)
-        fingerprints[choice.name] = rows.fingerprint
-    keys = [cell.key(fingerprints[cell.data.name]) for cell in study.cells]
+        fingerprints[choice.title] = rows.fingerprint
+    keys = [cell.key(fingerprints[cell.data.title]) for cell in study.cells]
     store.plan(study, keys)
     before = store.finished()
     wanted = {key for key in keys if key not in before or (retry_failed and not before[key])}
@@ -168,9 +168,9 @@ def _try_splits(study: Study, choice: DataChoice, rows: Rows) -> None:
     rule = study.protocol_for(choice)
     for share in study.contamination:
         try:
-            rule.split(rows.y, seed=0, contamination=share, families=rows.families)
+            rows.split(rule, seed=0, contamination=share)
         except WhitecrowError as error:
-            raise ParameterError(f"study {study.name!r}, data set {choice.name!r}: {error}") from error
+            raise ParameterError(f"study {study.name!r}, data set {choice.title!r}: {error}") from error
 
 
 def _blocks(study: Study, keys: Sequence[str], wanted: set[str]) -> list[_Block]:
@@ -180,8 +180,8 @@ def _blocks(study: Study, keys: Sequence[str], wanted: set[str]) -> list[_Block]
         if key in wanted:
             groups[cell.block].append((cell, key))
     blocks = [_Block(*zip(*members, strict=True)) for members in groups.values()]
-    places = {choice.name: place for place, choice in enumerate(study.data)}
-    return sorted(blocks, key=lambda b: (places[b.cells[0].data.name], -_cost(b.cells[0])))
+    places = {choice.title: place for place, choice in enumerate(study.data)}
+    return sorted(blocks, key=lambda b: (places[b.cells[0].data.title], -_cost(b.cells[0])))
 
 
 def _cost(cell: Cell) -> float:
@@ -215,17 +215,17 @@ class _Clock:
         self._done, self._failed = len(stored), sum(not before[key] for key in stored)
         self._left = defaultdict(int)
         for cell, key in zip(study.cells, keys, strict=True):
-            self._left[cell.data.name, cell.detector.title, _cost(cell)] += key in wanted
+            self._left[cell.data.title, cell.detector.title, _cost(cell)] += key in wanted
         self._times: dict[tuple[str, str], list[float]] = defaultdict(list)
 
     def ended(self, block: _Block, outcomes: Sequence[dict[str, Any]]) -> None:
         first = block.cells[0]
-        where = first.data.name, first.detector.title
+        where = first.data.title, first.detector.title
         self._left[*where, _cost(first)] -= len(block.cells)
         self._times[where] += [o["fit_s"] + o["score_s"] for o in outcomes]
         self._done += len(outcomes)
         self._failed += sum(bool(o["error"]) for o in outcomes)
-        self.tell(f"{first.detector.title} on {first.data.name}")
+        self.tell(f"{first.detector.title} on {first.data.title}")
 
     def tell(self, latest: str = "") -> None:
         if self._on_progress is not None:

@@ -1,4 +1,4 @@
-"""The rows of a study's data sets, and a hash of their content."""
+"""The rows of a study's data sets, of every kind, and a hash of their content."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,36 +7,79 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 from numpy.typing import NDArray
 
-from whitecrow.core.errors import DataError
+from whitecrow.core.errors import DataError, ParameterError
+from whitecrow.core.spec import Kind
 from whitecrow.data import load_dataset, read_table
 from whitecrow.data.labels import read_labels, require_columns
+from whitecrow.data.series import period
 from whitecrow.study.plan import DataChoice
+from whitecrow.study.protocols import Protocol, Split
 
 __all__ = ["Rows", "load_rows"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Labelled rows.
+    """Labelled rows: of a table, images, fixed windows, or the steps of one series.
 
     Attributes
     ----------
-    X : polars.DataFrame or ndarray, shape (N, D)
+    X : polars.DataFrame, or ndarray of shape (N, D), (N, H, W) or (N, W, C)
         Features; the label is none of them.
     y : ndarray of int8, shape (N,)
         1 = anomaly, 0 = normal.
     families : ndarray of str, shape (N,), or None
         Kind of each row.
-    fingerprint : str
-        Hash of all of the above.
+    kind : {"table", "image", "sequence"}
+        Kind of data.
+    train_end : int or None
+        Rows before this one are the training part, where the data set names one.
     """
 
-    X: pl.DataFrame | NDArray[np.float64]
+    X: pl.DataFrame | NDArray[Any]
     y: NDArray[np.int8]
     families: NDArray[np.str_] | None
-    fingerprint: str
+    kind: Kind = "table"
+    train_end: int | None = None
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the rows are the steps of one series."""
+        return self.kind == "sequence" and len(self.X.shape) == 2
+
+    @property
+    def period(self) -> int:
+        """Period of a series of steps, by its first channel; 0 for all else."""
+        if not self.in_order:
+            return 0
+        return period(self.X.select(cs.numeric()).to_numpy() if isinstance(self.X, pl.DataFrame) else self.X)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the content."""
+        return _fingerprint(self)
+
+    def split(self, rule: Protocol, *, seed: int, contamination: float) -> Split:
+        """Return the rows that train and test under a protocol.
+
+        Raises
+        ------
+        ParameterError
+            If the protocol splits the steps of a series and these are none, or the other way round.
+        WhitecrowError
+            If the protocol refuses the rows.
+        """
+        if self.in_order != rule.in_order:
+            given, wanted = "rows that stand alone", "the steps of a series in their order"
+            if self.in_order:
+                given, wanted = wanted, given
+            raise ParameterError(f"The protocol {rule.name} splits {wanted}, and this data set has {given}.")
+        return rule.split(
+            self.y, seed=seed, contamination=contamination, families=self.families, train_end=self.train_end
+        )
 
 
 def load_rows(choice: DataChoice, root: str | Path | None = None) -> Rows:
@@ -53,17 +96,23 @@ def load_rows(choice: DataChoice, root: str | Path | None = None) -> Rows:
     ------
     DataError
         If a row of a file has no label.
+    ParameterError
+        If only distinct rows are asked for of what is no table.
     """
     if choice.file is None:
         data = load_dataset(choice.name, root=root)
-        X, y, families = data.X, data.y, data.families
+        rows = Rows(data.X, data.y, data.families, data.kind, data.train_end)
     else:
-        X, y, families = _read(choice, choice.file, str(choice.label))
-    if choice.distinct:
-        first = _first_of_each(X, y)
-        X, y = X[first], y[first]
-        families = None if families is None else families[first]
-    return Rows(X, y, families, _fingerprint(X, y, families))
+        rows = Rows(*_read(choice, choice.file, str(choice.label)))
+    if not choice.distinct:
+        return rows
+    if rows.kind != "table":
+        raise ParameterError(
+            f"The data set {choice.title!r} is {rows.kind} data; distinct is for tables. Leave it out: copies in the "
+            "test are counted."
+        )
+    first = _first_of_each(rows.X, rows.y)
+    return Rows(rows.X[first], rows.y[first], None if rows.families is None else rows.families[first])
 
 
 def _read(choice: DataChoice, file: str, label: str) -> tuple[pl.DataFrame, NDArray[np.int8], Any]:
@@ -86,7 +135,8 @@ def _first_of_each(X: pl.DataFrame | NDArray[np.float64], y: NDArray[np.int8]) -
     return np.sort(kept["\0row"].to_numpy().astype(np.int64))
 
 
-def _fingerprint(X: pl.DataFrame | NDArray[np.float64], y: NDArray[np.int8], families: Any) -> str:
+def _fingerprint(rows: Rows) -> str:
+    X, families = rows.X, rows.families
     digest = hashlib.blake2b(digest_size=16)
     if isinstance(X, pl.DataFrame):
         for column in X.get_columns():
@@ -96,9 +146,11 @@ def _fingerprint(X: pl.DataFrame | NDArray[np.float64], y: NDArray[np.int8], fam
     else:
         digest.update(f"{X.shape}{X.dtype}".encode())
         digest.update(np.ascontiguousarray(X).data)
-    digest.update(np.ascontiguousarray(y, dtype=np.int8).data)
+    digest.update(np.ascontiguousarray(rows.y, dtype=np.int8).data)
     if families is not None:
         digest.update("\0".join(families.tolist()).encode())
+    if rows.train_end is not None:
+        digest.update(f"\0train_end {rows.train_end}".encode())
     return digest.hexdigest()
 
 

@@ -108,7 +108,7 @@ class Store:
         with self._connection() as connection:
             for key, cell, code, outcome in results:
                 row = (
-                    key, cell.data.name, cell.detector.title, cell.detector.name, json.dumps(cell.detector.parameters),
+                    key, cell.data.title, cell.detector.title, cell.detector.name, json.dumps(cell.detector.parameters),
                     cell.protocol, json.dumps(cell.options), cell.regime, cell.contamination, cell.seed, code,
                     outcome["error"], outcome["fit_s"], outcome["score_s"], outcome["memory_mb"], outcome["n_train"],
                     outcome["n_test"], outcome["prevalence"], outcome["copies"], outcome["together"],

@@ -2,13 +2,14 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from whitecrow.core.errors import DataError, ParameterError
 from whitecrow.core.parameters import Natural, Probability, Range, check, fields
+from whitecrow.core.spec import Kind
 from whitecrow.data.contamination import inject_contamination
 from whitecrow.metrics.inputs import binary
 
@@ -67,6 +68,10 @@ class Protocol(ABC):
         Whether a row may both train and test, or stand in a part more than once.
     injects : bool
         Whether anomalies can be injected into training.
+    kinds : tuple of str
+        Kinds of data that it splits.
+    in_order : bool
+        Whether its rows are the steps of one series, in their order.
 
     Raises
     ------
@@ -80,12 +85,26 @@ class Protocol(ABC):
     faults: ClassVar[tuple[str, ...]] = ()
     overlaps: ClassVar[bool] = False
     injects: ClassVar[bool] = True
+    kinds: ClassVar[tuple[Kind, ...]] = ("table",)
+    in_order: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name, option in fields(type(self)).items():
             check(self.name, name, getattr(self, name), option.annotation)
 
-    def split(self, y: ArrayLike, *, seed: int, contamination: float = 0.0, families: ArrayLike | None = None) -> Split:
+    def labels(self, y: ArrayLike, families: ArrayLike | None = None) -> NDArray[Any]:
+        """Return which rows are anomalies, shape (N,): those of the data set, unless an option chooses a class."""
+        return np.asarray(y)
+
+    def split(
+        self,
+        y: ArrayLike,
+        *,
+        seed: int,
+        contamination: float = 0.0,
+        families: ArrayLike | None = None,
+        train_end: int | None = None,
+    ) -> Split:
         """Return the rows that train and the rows that test.
 
         Parameters
@@ -99,6 +118,8 @@ class Protocol(ABC):
             smaller injection is part of a larger one.
         families : array-like of str, shape (N,), optional
             Kind of each row, for the protocols that tell kinds of anomaly apart.
+        train_end : int, optional
+            Where the training part of the data set ends, for the protocols that take it from there.
 
         Returns
         -------
@@ -113,7 +134,7 @@ class Protocol(ABC):
             If a number is out of its range or more anomalies are asked for than there are; the message names
             the largest share.
         """
-        labels = binary(y)
+        labels = binary(self.labels(y, families))
         if labels.all() or not labels.any():
             raise DataError(
                 f"{self.name}: all {len(labels)} labels are {int(labels[0])}; a study needs normal rows (0) and "

@@ -191,7 +191,7 @@ def protocol_entries(summary: Summary) -> list[tuple[str, str]]:
     study = summary.results.study
     used = study.protocol_for(study.data[0])
     options = study.options
-    own = {d.name: d.options for d in study.data if d.options}
+    own = {d.title: d.options for d in study.data if d.options}
     threshold = "each detector's own" if study.threshold == "model" else study.threshold
     entries = [
         ("Protocol", f"{used.name}. {used.description}"),
