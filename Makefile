@@ -12,7 +12,7 @@ demo: $(VENV)/.installed
 
 # One thread for each of the two processes: more threads than cores wait for one another most of the time.
 test: $(VENV)/.installed-test lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

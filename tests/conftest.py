@@ -1,0 +1,15 @@
+"""Keep the tests of one detector together, file by file, so that one process fits it once."""
+
+from pathlib import Path
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def of_detector(item: pytest.Item) -> str:
+        return str(item.callspec.params.get("name", "")) if hasattr(item, "callspec") else ""
+
+    ours = [k for k, item in enumerate(items) if item.path.is_relative_to(Path(__file__).parent)]
+    together = sorted((items[k] for k in ours), key=lambda item: (str(item.path), of_detector(item)))
+    for k, item in zip(ours, together, strict=True):
+        items[k] = item
