@@ -77,7 +77,7 @@ def test_a_series_is_fitted_and_scored(run, tmp_path):
 @pytest.mark.parametrize(
     ("detector", "says"),
     [
-        ("pca", "holds images, and the detector takes table"),
+        ("lof", "holds images, and the detector takes table"),
         ("sub-pca", "holds images, and the detector takes sequence"),
     ],
 )

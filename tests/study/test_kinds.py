@@ -80,7 +80,7 @@ def test_each_makes_a_data_set_of_every_combination():
 @pytest.mark.parametrize(
     ("make", "given", "message"),
     [
-        (images, {"detectors": ["knn"]}, r"knn takes table data, and digits-8x8 is image data.*patchcore"),
+        (images, {"detectors": ["lof"]}, r"lof takes table data, and digits-8x8 is image data.*patchcore"),
         (steps, {"detectors": ["conv-autoencoder"]}, r"takes image data, and tsb-ad/001.*matrix-profile"),
         (images, {"protocol": "house", "data": ["digits-8x8"]}, "splits table data. Use one of: one-class-images"),
         (images, {"data": ["thyroid"]}, r"splits image data. Use one of: .*robustness"),

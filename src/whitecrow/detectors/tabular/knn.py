@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from whitecrow.core.parameters import Count
+from whitecrow.core.spec import Kind
 from whitecrow.detectors._base import Detector
 from whitecrow.detectors._buffers import check_layout, refuse
 from whitecrow.nn import Networks
@@ -53,6 +54,7 @@ class KNN(Detector):
     .. [2] F. Angiulli, C. Pizzuti, "Fast Outlier Detection in High Dimensional Spaces", PKDD 2002.
     """
 
+    kinds: ClassVar[tuple[Kind, ...]] = ("table", "image")
     paper: ClassVar[str] = "Ramaswamy et al., SIGMOD 2000"
     year: ClassVar[int] = 2000
     cost: ClassVar[Literal["low", "medium", "high"]] = "low"

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from whitecrow.core.errors import ParameterError
 from whitecrow.core.parameters import Count, Positive, Range
+from whitecrow.core.spec import Kind
 from whitecrow.detectors._base import Detector
 from whitecrow.detectors._buffers import check_layout, refuse
 from whitecrow.nn import Networks
@@ -36,8 +37,8 @@ class PCA(Detector):
     ----------
     n_components : int, float or None, default=None
         Number k of kept directions; or, as a float up to 1, the share of the variance that they hold at least
-        (1.0 keeps all). None takes min(5, D // 2), or all of them for ``score_type="mahalanobis"``. Directions
-        without variance are never kept.
+        (1.0 keeps all). None takes min(5, D // 2), of images min(32, D // 8), or all of them for
+        ``score_type="mahalanobis"``. Directions without variance are never kept.
     score_type : {"reconstruction", "mahalanobis", "combined"}, default="reconstruction"
         *reconstruction*: squared distance to the kept subspace, which finds rows that break the correlations of
         the training rows. *mahalanobis*: Hotelling's squared distance within it. *combined*: both, the squared
@@ -59,6 +60,7 @@ class PCA(Detector):
        Statistical Society B 61(3), 1999.
     """
 
+    kinds: ClassVar[tuple[Kind, ...]] = ("table", "image")
     paper: ClassVar[str] = "Shyu et al., ICDM workshop 2003"
     year: ClassVar[int] = 2003
     cost: ClassVar[Literal["low", "medium", "high"]] = "low"
@@ -90,7 +92,8 @@ class PCA(Detector):
     def _n_kept(self, variances: Tensor, d: int) -> int:
         wanted = self.n_components
         if wanted is None:
-            k = d if self.score_type == "mahalanobis" else min(5, d // 2)
+            few = max(min(32, d // 8), 1) if self.spec_.kind == "image" else min(5, d // 2)
+            k = d if self.score_type == "mahalanobis" else few
         elif isinstance(wanted, Integral):
             if wanted > d:
                 raise ParameterError(
@@ -102,6 +105,10 @@ class PCA(Detector):
             shares = variances.cumsum(0) / variances.sum()
             k = int((shares < wanted).sum()) + 1
         return min(k, len(variances))
+
+    def rebuild_batch(self, net: Networks, x: Tensor) -> Tensor:
+        centred = x.double() - net.centre
+        return (net.centre + centred @ net.directions @ net.directions.mT).to(x.dtype)
 
     def feature_scores(self, net: Networks, x: Tensor) -> Tensor:
         x = x.double() - net.centre
