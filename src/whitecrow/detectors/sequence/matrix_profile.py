@@ -1,6 +1,7 @@
 """Matrix profile: Yeh et al., "Matrix Profile I: All Pairs Similarity Joins for Time Series", ICDM 2016."""
 
 import warnings
+from importlib import import_module
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -176,7 +177,6 @@ def _stumpy_distances(channel: NDArray[np.float64], window: int, flat: float) ->
 
 def _stumpy() -> Any:
     try:
-        import stumpy
+        return import_module("stumpy")
     except ImportError as error:
         raise missing_extra("stumpy", "series", "MatrixProfile(engine='stumpy')") from error
-    return stumpy
