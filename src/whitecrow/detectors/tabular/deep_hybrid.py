@@ -148,6 +148,7 @@ class DeepHybrid(DeepDetector):
         replicas.train(False)
         nets = [replicas.replica(r) for r in range(replicas.n)]
         codes = [torch.cat([self._code(net, x) for x in X.split(_BLOCK_ROWS)]) for net in nets]
+        inner.spec_ = InputSpec("table", (codes[0].shape[-1],))
         learnt = [inner.learn(code, y, seed) for code, seed in zip(codes, seeds, strict=True)]
         some = torch.linspace(0, len(X) - 1, min(len(X), _MOST_RANKED), dtype=torch.float64).long()
         for net, code, buffers in zip(nets, codes, learnt, strict=True):
