@@ -61,6 +61,14 @@ def test_reconstruction_is_what_scikit_learns_components_leave(series):
     np.testing.assert_allclose(of_windows(det, series), expected, rtol=1e-5)
 
 
+def test_windows_that_are_not_standardised_are_centred_only(series):
+    X = windows(series)
+    det = SubPCA(window=W, score_type="reconstruction", n_components=2, standardise=False, **RAW).fit(series)
+    model = PCA(2).fit(X)
+    left = ((X - model.inverse_transform(model.transform(X))) ** 2).sum(1)
+    np.testing.assert_allclose(of_windows(det, series), left, rtol=1e-6)
+
+
 def test_the_share_of_the_variance_decides_how_many_directions_are_kept(series):
     shares = PCA(svd_solver="full").fit(StandardScaler().fit_transform(windows(series))).explained_variance_ratio_
     for share in (0.25, 0.7, 0.95):

@@ -25,8 +25,8 @@ class SeriesFacts(NamedTuple):
 _ECG5000 = SeriesFacts(
     "ecg5000", 5_000, 140, 2_081,
     "ECG5000: heartbeats of 140 steps from one patient's electrocardiogram, fixed windows. The 500 of the UCR training "
-    "part come first. This copy is min-max-scaled step by step with the ranges of the other 4,500, and rounded to two "
-    "decimals.",
+    "part come first. The copy was min-max-scaled step by step with the ranges of the other 4,500, and rounded to two "
+    "decimals; each beat is standardised again, as in the archive.",
     "Y. Chen et al., The UCR Time Series Classification Archive, 2015; A. L. Goldberger et al., PhysioBank, "
     "PhysioToolkit, and PhysioNet, Circulation 101(23), 2000.",
     "terms of the UCR archive and PhysioNet", "classes 2 to 5 (class 1 is normal)", "windows of 140 steps, 1 channel",

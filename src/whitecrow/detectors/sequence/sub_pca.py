@@ -44,6 +44,9 @@ class SubPCA(SeriesDetector):
         subspace of the k directions. *pyod*: distances to the tips of the unit vectors :math:`v_j`, the score of PyOD
         and of the benchmark. It is mostly the norm of z, so a level or a trend raises it, and it depends on the signs
         of the :math:`v_j`: the largest loading of each is made positive.
+    standardise : bool, default=True
+        Whether each step of the window is divided by its standard deviation :math:`\sigma` over the windows. Where
+        windows are in phase, as heartbeats are, the steps that hardly vary then weigh as much as those that do.
     fold : {"last", "centre", "mean", "median", "max"}, default="centre"
         How scores of windows become scores of steps.
 
@@ -67,11 +70,13 @@ class SubPCA(SeriesDetector):
 
     n_components: Count | Annotated[float, Range(0, 1, low_open=True)] | None = None
     score_type: Literal["mahalanobis", "reconstruction", "pyod"] = "mahalanobis"
+    standardise: bool = True
     fold: Fold = "centre"
 
     def learn(self, X: Tensor, y: Tensor, seed: int) -> Networks:
         d = X.shape[1]
         mean, scale = _moments(X)
+        scale = scale if self.standardise else torch.ones_like(scale)
         variances, directions = _principal(X, mean, scale)
         k = self._n_kept(variances, d)
         largest = float(variances[0]) if len(variances) else 1.0
