@@ -73,19 +73,22 @@ STATISTICS = {
 _NO_CURVES = "none against contamination: a breakdown point is relative to the share 0, which the study leaves out"
 
 
-def number(value: float, digits: int = 3) -> str:
-    """Return a figure as the report writes it, a dash for NaN."""
-    return DASH if math.isnan(value) else f"{value:.{digits}f}" if abs(value) < 1000 else f"{value:,.0f}"
+def number(value: float, digits: int = 3, *, scale: float = 0.0) -> str:
+    """Return a figure as the report writes it, a dash for NaN; counts, and what has their ``scale``, are whole."""
+    return DASH if math.isnan(value) else f"{value:,.{0 if max(abs(value), scale) >= 100 else digits}f}"
 
 
 def between(interval: Interval) -> str:
     """Return the ends of an interval, or nothing if it has none."""
-    return "" if math.isnan(interval.low) else f"{number(interval.low)} to {number(interval.high)}"
+    if math.isnan(interval.low):
+        return ""
+    scale = abs(interval.value)
+    return f"{number(interval.low, scale=scale)} to {number(interval.high, scale=scale)}"
 
 
 def mean_text(mean: Mean) -> str:
     """Return a mean with its standard deviation."""
-    spread = "" if math.isnan(mean.std) else f" ± {number(mean.std)}"
+    spread = "" if math.isnan(mean.std) else f" ± {number(mean.std, scale=abs(mean.interval.value))}"
     return f"{number(mean.interval.value)}{spread}"
 
 
