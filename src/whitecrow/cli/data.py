@@ -174,9 +174,9 @@ def describe(
     normal
         Values of the label column that mean normal; by default 0, false, no, normal, benign and "-".
     """
-    from whitecrow.cli.column_profile import profile_columns
     from whitecrow.data import read_table
     from whitecrow.data.labels import read_labels
+    from whitecrow.workspace.column_profile import profile_columns
 
     with options.console() as console:
         with console.working(f"Reading {file.name}") as bar:

@@ -16,8 +16,9 @@ from whitecrow.core.errors import DataError
 if TYPE_CHECKING:
     import polars as pl
 
-    from whitecrow.cli.assessment import Alert, Assessment
+    from whitecrow.cli.assessment import Alert
     from whitecrow.detectors import Detector
+    from whitecrow.workspace.assessment import Assessment
 
 __all__ = ["demo"]
 
@@ -133,9 +134,9 @@ def _fit(name: str, earlier: "pl.DataFrame", seed: int) -> "Detector":
 
 
 def _assess(detector: "Detector", later: "pl.DataFrame") -> "Assessment":
-    from whitecrow.cli.assessment import assess
     from whitecrow.data.labels import read_labels
     from whitecrow.metrics import Costs
+    from whitecrow.workspace.assessment import assess
 
     rows = later.drop("label")
     return assess(

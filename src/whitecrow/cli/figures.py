@@ -13,10 +13,11 @@ from whitecrow.cli.console import clean
 from whitecrow.cli.wording import NAMES, duration, in_units, percent
 
 if TYPE_CHECKING:
-    from whitecrow.cli.assessment import Alert, Assessment
+    from whitecrow.cli.assessment import Alert
     from whitecrow.cli.image_assessment import PixelFigures
     from whitecrow.cli.series_figures import SeriesFigures
     from whitecrow.metrics import Interval
+    from whitecrow.workspace.assessment import Assessment
 
 __all__ = [
     "alerts_table",

@@ -7,17 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import RenderableType
 
-from whitecrow.cli.assessment import assess
 from whitecrow.cli.figures import evaluation_tables, facts, pixel_table
 from whitecrow.cli.labelled_images import LabelledImages, labelled_images
 from whitecrow.cli.wording import in_units
 from whitecrow.core.errors import ParameterError, missing_extra
+from whitecrow.workspace.assessment import assess
 
 if TYPE_CHECKING:
-    from whitecrow.cli.assessment import Assessment
     from whitecrow.cli.report import Page
     from whitecrow.cli.request import Request
     from whitecrow.detectors import Detector
+    from whitecrow.workspace.assessment import Assessment
 
 __all__ = ["PixelFigures", "evaluate_images", "judge_maps"]
 

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import RenderableType
 
-from whitecrow.cli.assessment import seen_in_fit
 from whitecrow.cli.figures import facts, series_tables
 from whitecrow.cli.samples import holds_images
 from whitecrow.cli.series_figures import SeriesFigures, judge_series
 from whitecrow.cli.wording import in_units
 from whitecrow.core.errors import DataError
 from whitecrow.data.labels import Labels, read_labels, require_columns
+from whitecrow.workspace.assessment import seen_in_fit
 
 if TYPE_CHECKING:
     import polars as pl

@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
-from whitecrow.cli.assessment import LabelledScores, assess, explained
+from whitecrow.cli.assessment import LabelledScores, explained
 from whitecrow.cli.figures import evaluation_tables, facts
 from whitecrow.cli.samples import holds_images
 from whitecrow.cli.streaming import scored_batches
 from whitecrow.core.errors import DataError
 from whitecrow.data.labels import require_columns
+from whitecrow.workspace.assessment import assess
 
 if TYPE_CHECKING:
     from whitecrow.cli.request import Request

@@ -1,14 +1,12 @@
 """Shares and figures of merit in words."""
 
-import re
 from itertools import pairwise
 
-from whitecrow.page.wording import percent
+from whitecrow.page.wording import in_units, percent
 
 __all__ = ["NAMES", "duration", "in_units", "percent"]
 
 _DURATIONS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-_ROW = re.compile(r"\b(?:(an?) )?row(s?)\b", re.IGNORECASE)
 
 NAMES = {
     "auroc": "AUROC",
@@ -25,24 +23,6 @@ NAMES = {
     "alert_rate": "Alert rate",
     "accuracy": "Accuracy",
 }
-
-
-def in_units(text: str, unit: str) -> str:
-    """Return a sentence of ours on rows as one on something else.
-
-    >>> in_units("A row is flagged; 3 rows are not", "image")
-    'An image is flagged; 3 images are not'
-    """
-    if unit == "row":
-        return text
-
-    def renamed(found: re.Match[str]) -> str:
-        article, plural = found.groups()
-        if article is None:
-            return (unit.capitalize() if found[0][0].isupper() else unit) + plural
-        return f"{article[0]}{'n' if unit[0] in 'aeiou' else ''} {unit}{plural}"
-
-    return _ROW.sub(renamed, text)
 
 
 def duration(steps: float, seconds: float | None = None) -> str:

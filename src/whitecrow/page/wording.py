@@ -1,8 +1,11 @@
 """Text for readers: shares in words, and text from data made harmless."""
 
+import re
 import unicodedata
 
-__all__ = ["clean", "percent"]
+__all__ = ["clean", "in_units", "percent"]
+
+_ROW = re.compile(r"\b(?:(an?) )?row(s?)\b", re.IGNORECASE)
 
 
 def clean(text: str) -> str:
@@ -24,3 +27,21 @@ def percent(share: float) -> str:
         return ">99.9 %"
     digits = 1 if 0 < share < 0.0995 or 0.99 <= share < 1 else 0
     return f"{100 * share:.{digits}f} %"
+
+
+def in_units(text: str, unit: str) -> str:
+    """Return a sentence of ours on rows as one on something else.
+
+    >>> in_units("A row is flagged; 3 rows are not", "image")
+    'An image is flagged; 3 images are not'
+    """
+    if unit == "row":
+        return text
+
+    def renamed(found: re.Match[str]) -> str:
+        article, plural = found.groups()
+        if article is None:
+            return (unit.capitalize() if found[0][0].isupper() else unit) + plural
+        return f"{article[0]}{'n' if unit[0] in 'aeiou' else ''} {unit}{plural}"
+
+    return _ROW.sub(renamed, text)

@@ -6,17 +6,16 @@ The two speak in lines of JSON over pipes. A worker whose owner has gone ends by
 import json
 import os
 import queue
-import re
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from whitecrow.core.errors import WhitecrowError
+from whitecrow.core.processes import forget_peak, peak_mb, resident_mb
 from whitecrow.study.plan import Budget, Cell
 
 __all__ = ["BudgetError", "Worker", "WorkerError", "main"]
@@ -92,7 +91,7 @@ class Worker:
                 except WorkerError:
                     self.close()
                     raise
-                memory = _resident_mb(process.pid)
+                memory = resident_mb(process.pid)
                 if memory > budget.memory_mb:
                     self.close()
                     message = f"It took more than its {budget.memory_mb:g} MB of memory."
@@ -163,28 +162,6 @@ def _collect(process: subprocess.Popen[str], answers: "queue.Queue[str]") -> Non
             answers.put(line)
 
 
-def _resident_mb(pid: int) -> float:
-    """Return the resident memory of a process now; 0 where the system does not say."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text("ascii")
-    except (OSError, UnicodeDecodeError):
-        return 0.0
-    found = re.search(r"VmRSS:\s+(\d+)", text)
-    return int(found[1]) / 1024 if found else 0.0
-
-
-def _forget_peak() -> None:
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def _peak_mb() -> float:
-    with suppress(OSError):
-        found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text("ascii"))
-        return int(found[1]) / 1024 if found else 0.0
-    return 0.0
-
-
 def _requests(requests: "queue.Queue[str | None]") -> None:
     for line in sys.stdin:
         requests.put(line)
@@ -208,10 +185,10 @@ def main() -> None:
     threading.Thread(target=_requests, args=(requests,), daemon=True).start()
     while True:
         request = json.loads(str(requests.get()))
-        _forget_peak()
+        forget_peak()
         try:
             outcomes = run_block([Cell.of(document) for document in request["cells"]], request["root"])
-            measured = {"memory_mb": _peak_mb()}
+            measured = {"memory_mb": peak_mb()}
             answer: dict[str, Any] = {"outcomes": [outcome.document() | measured for outcome in outcomes]}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whitecrow.cli.wording import percent
+from whitecrow.page.wording import percent
 
 if TYPE_CHECKING:
     import polars as pl
@@ -71,11 +71,11 @@ def _profile(column: "pl.Series", y: NDArray[np.int8] | None, *, is_label: bool)
         if distinct <= 1:
             warnings.append("constant: it tells nothing" if distinct else "empty: it tells nothing")
         elif _is_identifier(present, distinct):
-            warnings.append("nearly every value differs, as in an identifier: consider --ignore")
+            warnings.append("nearly every value differs, as in an identifier: consider ignoring it")
         if y is not None and distinct > 1:
             gives_away = _separation(column, y)
             if gives_away > _GIVES_AWAY:
-                warnings.append(f"alone tells the label (AUROC {gives_away:.3f}): a leak? consider --ignore")
+                warnings.append(f"alone tells the label (AUROC {gives_away:.3f}): a leak? Consider ignoring it")
     return ColumnProfile(
         name=column.name,
         kind=str(column.dtype).split("(")[0].lower(),

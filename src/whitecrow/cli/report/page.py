@@ -15,10 +15,11 @@ from whitecrow.page.document import document
 from whitecrow.page.markup import tag
 
 if TYPE_CHECKING:
-    from whitecrow.cli.assessment import Alert, Assessment
+    from whitecrow.cli.assessment import Alert
     from whitecrow.cli.gallery import Gallery
     from whitecrow.cli.image_assessment import PixelFigures
     from whitecrow.detectors import Detector
+    from whitecrow.workspace.assessment import Assessment
 
 __all__ = ["Page", "model_facts", "render", "stamp", "style"]
 

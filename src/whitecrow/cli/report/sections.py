@@ -21,8 +21,9 @@ from whitecrow.page.parts import (
 )
 
 if TYPE_CHECKING:
-    from whitecrow.cli.assessment import Alert, Assessment
+    from whitecrow.cli.assessment import Alert
     from whitecrow.metrics import EvaluationReport, Interval
+    from whitecrow.workspace.assessment import Assessment
 
 __all__ = [
     "alert_list",

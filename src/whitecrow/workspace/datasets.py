@@ -1,0 +1,441 @@
+"""Data sets of a workspace: a Parquet file each, with what is known of its columns."""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import polars as pl
+
+from whitecrow.core.errors import DataError, ParameterError, UnknownNameError
+from whitecrow.core.processes import started
+from whitecrow.data import as_table, read_table
+from whitecrow.data.labels import Labels, read_labels
+from whitecrow.workspace.column_profile import profile_columns
+from whitecrow.workspace.database import Database, now
+
+__all__ = ["ColumnKind", "DatasetRecord", "DatasetSettings", "Datasets"]
+
+ColumnKind = Literal["number", "category", "date", "boolean"]
+_CASTS: dict[str, pl.DataType] = {
+    "number": pl.Float64(),
+    "category": pl.String(),
+    "date": pl.Datetime("us"),
+    "boolean": pl.Boolean(),
+}
+_DATA = "data.parquet"
+_DRAFT = ".draft-"
+_KEPT_TABLES = 3
+_KEPT_BYTES = 1 << 30
+_NAME_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
+    """How the columns of a data set are read.
+
+    Parameters
+    ----------
+    label : str or None
+        Column that says which rows are anomalies. It never reaches training.
+    normal : tuple of str or None
+        Its values that mean normal; None recognises the usual ones. A missing label is no label, never "normal".
+    ignore : tuple of str
+        Columns that no detector sees.
+    time : str or None
+        Column by which rows are in time; they are read in its order.
+    types : mapping of str to {"number", "category", "date", "boolean"}
+        Columns that are read as another type than the file's. A value that is none becomes missing.
+    """
+
+    label: str | None = None
+    normal: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] = ()
+    time: str | None = None
+    types: Mapping[str, ColumnKind] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """Return the settings of a JSON object."""
+        normal = document.get("normal")
+        return cls(
+            label=document.get("label"),
+            normal=None if normal is None else tuple(normal),
+            ignore=tuple(document.get("ignore", ())),
+            time=document.get("time"),
+            types=dict(document.get("types", {})),
+        )
+
+    def document(self) -> dict[str, Any]:
+        """Return the settings as JSON values."""
+        return json.loads(json.dumps(asdict(self)))
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """What is known of a data set.
+
+    Parameters
+    ----------
+    id : str
+        Twelve hexadecimal digits.
+    name : str
+        For display; it names no file.
+    kind : {"table"}
+        What a sample is.
+    rows, columns : int
+        Size of the table.
+    bytes : int
+        Size of its file.
+    sha256 : str
+        Hash of its file.
+    source : str
+        Where it came from.
+    synthetic : bool
+        Whether it was simulated, and so is no evidence about anything real.
+    settings : DatasetSettings
+        How its columns are read.
+    profile : tuple of dict
+        Of each column its name, kind, share of missing values, number of distinct values, examples and warnings.
+    labels : dict or None
+        Counts of each label, where a label column is set.
+    created : str
+        When, in UTC.
+    """
+
+    id: str
+    name: str
+    kind: str
+    rows: int
+    columns: int
+    bytes: int
+    sha256: str
+    source: str
+    synthetic: bool
+    settings: DatasetSettings
+    profile: tuple[dict[str, Any], ...]
+    labels: dict[str, Any] | None
+    created: str
+
+    def document(self) -> dict[str, Any]:
+        """Return the record as JSON values."""
+        return {**asdict(self), "settings": self.settings.document(), "profile": list(self.profile)}
+
+
+class Datasets:
+    """The data sets of a workspace.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the workspace.
+    database : Database
+        Its database.
+    """
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        self._folder = folder / "datasets"
+        self._folder.mkdir(exist_ok=True)
+        self._database = database
+        self._kept: OrderedDict[str, pl.DataFrame] = OrderedDict()
+        self._turn = threading.Lock()
+
+    # ---- writing --------------------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        data: Any,
+        name: str,
+        *,
+        settings: DatasetSettings = DatasetSettings(),
+        source: str = "",
+        synthetic: bool = False,
+        actor: str = "",
+    ) -> DatasetRecord:
+        """Take in a table. It is there whole, or not at all.
+
+        Parameters
+        ----------
+        data : path-like, table or array-like
+            File of a format that :func:`whitecrow.data.read_table` reads, or a table.
+        name : str
+            For display, up to 200 characters.
+        settings : DatasetSettings
+            How its columns are read; may be changed later.
+        source : str
+            Where it came from, in words.
+        synthetic : bool, default=False
+            Whether it was simulated.
+        actor : str
+            Who adds it, for the audit.
+
+        Raises
+        ------
+        DataError
+            If the table has no rows or columns, or columns that are no columns of a table.
+        FileFormatError
+            If the file cannot be read.
+        ParameterError
+            If the settings name columns or labels that are not there, or the name is empty or too long.
+        """
+        name = _display_name(name)
+        table = read_table(data) if isinstance(data, (str, os.PathLike)) else as_table(data)
+        if not isinstance(table, pl.DataFrame):
+            table = pl.DataFrame(table, schema=[f"x{i}" for i in range(table.shape[1])])
+        _check_table(table)
+        profile, labels = _describe(table, settings)
+        key = secrets.token_hex(6)
+        draft = self._folder / f"{_DRAFT}{os.getpid()}-{started(os.getpid()) or 0}-{key}"
+        draft.mkdir()
+        try:
+            table.write_parquet(draft / _DATA, row_group_size=1 << 16)
+            _flush(draft / _DATA)
+            size, digest = (draft / _DATA).stat().st_size, _sha256(draft / _DATA)
+            record = DatasetRecord(
+                key, name, "table", table.height, table.width, size, digest, source, synthetic, settings, profile,
+                labels, now(),
+            )  # fmt: skip
+            with self._database.writing() as connection:
+                draft.rename(self._folder / key)
+                _insert(connection, record)
+                self._database.note(connection, "dataset added", key, actor, {"name": name, "rows": table.height})
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        return record
+
+    def change(
+        self, key: str, *, settings: DatasetSettings | None = None, name: str | None = None, actor: str = ""
+    ) -> DatasetRecord:
+        """Rename a data set or read its columns otherwise; runs keep the settings that they were fitted with.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such data set.
+        ParameterError
+            If the settings name columns or labels that are not there.
+        """
+        record = self.get(key)
+        changed = record if name is None else replace(record, name=_display_name(name))
+        if settings is not None:
+            profile, labels = _describe(self._table(key), settings)
+            changed = replace(changed, settings=settings, profile=profile, labels=labels)
+        with self._database.writing() as connection:
+            row = (
+                changed.name, json.dumps(changed.settings.document()), json.dumps(changed.profile),
+                None if changed.labels is None else json.dumps(changed.labels), key,
+            )  # fmt: skip
+            connection.execute("UPDATE datasets SET name = ?, settings = ?, profile = ?, labels = ? WHERE id = ?", row)
+            detail = {"name": changed.name, "settings": changed.settings.document()}
+            self._database.note(connection, "dataset changed", key, actor, detail)
+        return changed
+
+    def remove(self, key: str, *, actor: str = "") -> None:
+        """Delete a data set.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such data set.
+        DataError
+            If runs were fitted on it.
+        """
+        self.get(key)
+        with self._database.writing() as connection:
+            used = connection.execute("SELECT count(*) FROM runs WHERE dataset = ?", (key,)).fetchone()[0]
+            if used:
+                runs = "1 run was" if used == 1 else f"{used} runs were"
+                raise DataError(f"{runs} fitted on this data set, so it stays. Delete the runs first.")
+            connection.execute("DELETE FROM datasets WHERE id = ?", (key,))
+            self._database.note(connection, "dataset removed", key, actor)
+        with self._turn:
+            self._kept.pop(key, None)
+        shutil.rmtree(self._folder / key, ignore_errors=True)
+
+    def tidy(self) -> None:
+        """Remove what processes that were killed left behind."""
+        for draft in self._folder.glob(f"{_DRAFT}*"):
+            pid, began, _ = draft.name.removeprefix(_DRAFT).split("-")
+            if started(int(pid)) != int(began):
+                shutil.rmtree(draft, ignore_errors=True)
+        # Nobody is between renaming a folder and recording it while we alone may write.
+        with self._database.writing() as connection:
+            known = {row["id"] for row in connection.execute("SELECT id FROM datasets")}
+            for folder in self._folder.iterdir():
+                if folder.name not in known and not folder.name.startswith(_DRAFT):
+                    shutil.rmtree(folder, ignore_errors=True)
+
+    # ---- reading --------------------------------------------------------------------------------------------------
+
+    def all(self) -> list[DatasetRecord]:
+        """Return the data sets, the newest first."""
+        with self._database.reading() as connection:
+            return [_record(row) for row in connection.execute("SELECT * FROM datasets ORDER BY created DESC, id")]
+
+    def get(self, key: str) -> DatasetRecord:
+        """Return a data set.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none of this id.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT * FROM datasets WHERE id = ?", (key,)).fetchone()
+        if row is None:
+            raise UnknownNameError(f"There is no data set {key!r}. See the list of data sets.")
+        return _record(row)
+
+    def table(self, key: str, settings: DatasetSettings | None = None) -> pl.DataFrame:
+        """Return the rows with all columns, as the settings read them, in the order of the time column if there is one.
+
+        Parameters
+        ----------
+        key : str
+            Id of the data set.
+        settings : DatasetSettings, optional
+            Other settings than those that are set now.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such data set.
+        """
+        record = self.get(key)
+        return _read(self._table(key), record.settings if settings is None else settings)
+
+    def rows(self, key: str, settings: DatasetSettings | None = None) -> tuple[pl.DataFrame, Labels | None]:
+        """Return what a detector may see of the rows, and their labels where there is a label column."""
+        settings = self.get(key).settings if settings is None else settings
+        table = self.table(key, settings)
+        labels = None if settings.label is None else read_labels(table[settings.label], settings.normal)
+        hidden = {settings.label, *settings.ignore}
+        return table.select(name for name in table.columns if name not in hidden), labels
+
+    def file(self, key: str) -> Path:
+        """Return the Parquet file of a data set."""
+        return self._folder / key / _DATA
+
+    def _table(self, key: str) -> pl.DataFrame:
+        with self._turn:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        table = pl.read_parquet(self.file(key), glob=False)
+        with self._turn:
+            self._kept[key] = table
+            while len(self._kept) > 1 and (
+                len(self._kept) > _KEPT_TABLES or sum(t.estimated_size() for t in self._kept.values()) > _KEPT_BYTES
+            ):
+                self._kept.popitem(last=False)
+        return table
+
+
+def _display_name(name: str) -> str:
+    text = " ".join(name.split())
+    if not text or len(text) > _NAME_LENGTH:
+        raise ParameterError(f"A data set's name has 1 to {_NAME_LENGTH} characters; this one has {len(text)}.")
+    return text
+
+
+def _check_table(table: pl.DataFrame) -> None:
+    if not table.height or not table.width:
+        raise DataError(f"The table has {table.height} rows and {table.width} columns; at least 1 of each is needed.")
+    if nested := [name for name, dtype in table.schema.items() if dtype.is_nested() or dtype == pl.Object]:
+        raise DataError(
+            f"Column {nested[0]!r} holds lists or structures. Give one value for each cell: split it into columns."
+        )
+
+
+def _describe(
+    table: pl.DataFrame, settings: DatasetSettings
+) -> tuple[tuple[dict[str, Any], ...], dict[str, Any] | None]:
+    """Check the settings against the table; return the profile of its columns and the counts of its labels."""
+    named = [n for n in (settings.label, settings.time, *settings.ignore, *settings.types) if n is not None]
+    if absent := [name for name in named if name not in table.columns]:
+        raise ParameterError(
+            f"The table has no column {absent[0]!r}. Its columns are: {', '.join(table.columns[:50])}."
+        )
+    if wrong := [kind for kind in settings.types.values() if kind not in _CASTS]:
+        raise ParameterError(f"A column's type is {wrong[0]!r}; accepted are {', '.join(_CASTS)}.")
+    hidden = {settings.label, *settings.ignore}
+    if not [name for name in table.columns if name not in hidden]:
+        raise ParameterError("Label and ignored columns leave no column to learn from. Ignore fewer.")
+    read = _read(table, settings)
+    if settings.time is not None and not (
+        read[settings.time].dtype.is_temporal() or read[settings.time].dtype.is_numeric()
+    ):
+        raise ParameterError(
+            f"The time column {settings.time!r} holds {read[settings.time].dtype}; times or numbers are needed. "
+            "Read it as a date, or name another."
+        )
+    labels = None if settings.label is None else read_labels(read[settings.label], settings.normal)
+    profile = profile_columns(read, settings.label, None if labels is None else labels.y)
+    documents: list[dict[str, Any]] = json.loads(json.dumps([column.to_dict() for column in profile]))
+    return tuple(documents), None if labels is None else labels.to_dict()
+
+
+def _read(table: pl.DataFrame, settings: DatasetSettings) -> pl.DataFrame:
+    casts = [_cast(table[name], _CASTS[kind]) for name, kind in settings.types.items()]
+    table = table.with_columns(casts)
+    if settings.time is None or table[settings.time].is_sorted():
+        return table
+    return table.sort(settings.time, maintain_order=True)
+
+
+def _cast(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+    if column.dtype == pl.String and dtype == pl.Datetime("us"):
+        try:
+            return column.str.to_datetime(time_unit="us", strict=False)
+        except pl.exceptions.PolarsError:  # no value looks like a time
+            return pl.Series(column.name, [None] * len(column), dtype=dtype)
+    if column.dtype == pl.String and dtype == pl.Boolean():
+        lower = column.str.to_lowercase()
+        truth = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        return lower.replace_strict(truth, default=None, return_dtype=pl.Boolean)
+    return column.cast(dtype, strict=False)
+
+
+def _insert(connection: sqlite3.Connection, record: DatasetRecord) -> None:
+    row = (
+        record.id, record.name, record.kind, record.rows, record.columns, record.bytes, record.sha256, record.source,
+        record.synthetic, json.dumps(record.settings.document()), json.dumps(record.profile),
+        None if record.labels is None else json.dumps(record.labels), record.created,
+    )  # fmt: skip
+    connection.execute(f"INSERT INTO datasets VALUES ({', '.join('?' * len(row))})", row)
+
+
+def _record(row: sqlite3.Row) -> DatasetRecord:
+    values = dict(row)
+    labels = values.pop("labels")
+    return DatasetRecord(
+        **{
+            **values,
+            "synthetic": bool(values["synthetic"]),
+            "settings": DatasetSettings.of(json.loads(values["settings"])),
+            "profile": tuple(json.loads(values["profile"])),
+            "labels": None if labels is None else json.loads(labels),
+        }
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,223 @@
+"""One run, from its request to its model, scores and figures; what a worker process does."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from whitecrow.calibrate import p_values
+from whitecrow.core import parameters, registry
+from whitecrow.core.errors import DataError
+from whitecrow.core.files import atomic_write
+from whitecrow.core.processes import peak_mb
+from whitecrow.data.labels import Labels
+from whitecrow.detectors import Detector
+from whitecrow.page.wording import percent
+from whitecrow.train import Progress, monitor
+from whitecrow.workspace.assessment import Assessment, assess
+from whitecrow.workspace.datasets import Datasets
+from whitecrow.workspace.feedback import Feedback
+from whitecrow.workspace.parts import Part, part_rows
+from whitecrow.workspace.request import FitRequest
+from whitecrow.workspace.runs import Epoch, RunRecord, Runs
+
+__all__ = ["CHECKPOINT", "fit_run", "save_model"]
+
+CHECKPOINT = "checkpoint"
+_WRITE_EVERY = 0.2  # seconds between two writings of the progress, each of which waits for the disk
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What a run works with."""
+
+    table: pl.DataFrame
+    labels: Labels | None
+    parts: NDArray[np.uint8]
+    y: NDArray[np.int64] | None  # what the detector is told of the training rows
+
+
+def fit_run(datasets: Datasets, runs: Runs, feedback: Feedback, key: str, *, check: Callable[[], None]) -> None:
+    """Carry out a running run and record its outcome.
+
+    A detector that is trained by gradients keeps a checkpoint in the run's folder and goes on from there.
+
+    Parameters
+    ----------
+    datasets, runs, feedback
+        Of the workspace.
+    key : str
+        Id of the run.
+    check : callable
+        Called at every report of progress; raises :class:`~whitecrow.core.errors.FitCancelled` to stop.
+
+    Raises
+    ------
+    WhitecrowError
+        If the rows, labels or parameters cannot be used, or training cannot go on.
+    """
+    record = runs.get(key)
+    request = record.request
+    material = _material(datasets, feedback, request)
+    cls = registry.load(request.detector)
+    detector: Detector = cls(
+        **{name: tuple(v) if isinstance(v, list) else v for name, v in request.parameters.items()},
+        regime=request.regime,
+        random_state=request.seed,
+        verbose=False,
+    )
+    if "checkpoint" in parameters.fields(cls):
+        detector.set_params(checkpoint=str(runs.folder(key) / CHECKPOINT))
+    train = np.flatnonzero(material.parts == Part.TRAIN)
+    began = time.perf_counter()
+    follower = _Follower(runs, record, check)
+    with monitor(follower):
+        try:
+            detector.fit(material.table[train], None if material.y is None else material.y[train])
+        finally:
+            follower.write()
+    fitted = time.perf_counter()
+    check()
+    scores = np.asarray(detector.anomaly_score(material.table), dtype=np.float64)
+    scored = time.perf_counter()
+    check()
+    if "checkpoint" in parameters.fields(cls):
+        detector.set_params(checkpoint=None)  # a place on this machine is no part of the model
+    version = save_model(detector, runs, key)
+    _write_scores(runs.scores_file(key), detector, scores, material)
+    assessment, notes = _assessment(detector, scores, material)
+    runs.finish(
+        key,
+        version=version,
+        threshold=detector.threshold_,
+        threshold_source=detector.threshold_source_,
+        summary=detector.summary_,
+        report=None if assessment is None else assessment.to_dict(),
+        cost={
+            "fit_s": round(fitted - began, 3),
+            "score_s": round(scored - fitted, 3),
+            "rows_scored": len(scores),
+            "memory_mb": round(peak_mb(), 1),
+        },
+        notes=notes,
+    )
+
+
+def save_model(detector: Detector, runs: Runs, key: str) -> str:
+    """Write a model file of a run and return its version, the first twelve digits of its SHA-256."""
+    draft = runs.folder(key) / "model.safetensors"
+    detector.save(draft)
+    with draft.open("rb") as stream:
+        version = hashlib.file_digest(stream, "sha256").hexdigest()[:12]
+    draft.replace(runs.model_file(key, version))
+    return version
+
+
+def _material(datasets: Datasets, feedback: Feedback, request: FitRequest) -> _Material:
+    table, labels = datasets.rows(request.dataset, request.settings)
+    parts = part_rows(request, table.height, labels)
+    y = None
+    if request.verdicts is not None:
+        known, held_out = feedback.labels(request.verdicts, table.height, seed=request.seed)
+        # Reviewed rows teach or test, whatever the split says of them: that is what they were reviewed for.
+        parts[known >= 0] = Part.TRAIN
+        parts[held_out] = Part.TEST
+        known[held_out] = -1
+        y = known
+    elif request.regime == "labelled":
+        if labels is None:
+            raise DataError("The regime 'labelled' needs labels, and the data set has no label column any more.")
+        y = labels.y.astype(np.int64)
+    return _Material(table, labels, parts, y)
+
+
+class _Follower:
+    """Writes the progress of a fit to the database, some times a second."""
+
+    def __init__(self, runs: Runs, record: RunRecord, check: Callable[[], None]) -> None:
+        self._runs, self._key, self._check = runs, record.id, check
+        self._written = 0.0
+        self._at: tuple[str, int] = "", 0
+        self._before = 0  # epochs of the stages before this one
+        self._new: list[Epoch] = []
+        self._progress: Progress | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        self._progress = progress
+        stage, epoch = self._at
+        if progress.stage != stage:
+            self._before += epoch
+            epoch = 0
+        self._at = progress.stage, progress.epoch
+        if progress.epoch > epoch:
+            place = self._before + progress.epoch - 1
+            self._new.append(Epoch(place, progress.stage, progress.epoch, _finite(progress.loss), None))
+        if time.monotonic() - self._written > _WRITE_EVERY:
+            self.write()
+        self._check()  # last, for the checkpoint already knows this epoch
+
+    def write(self) -> None:
+        """Write what is not written yet."""
+        if (p := self._progress) is not None:
+            self._runs.follow(self._key, p.stage, p.epoch, p.epochs, p.fraction, _finite(p.loss), self._new)
+        self._new.clear()
+        self._written = time.monotonic()
+
+
+def _finite(loss: float) -> float | None:
+    return loss if isfinite(loss) else None
+
+
+def _write_scores(file: Path, detector: Detector, scores: NDArray[np.float64], material: _Material) -> None:
+    """Write a row for each row of the data: its score, p-value, part, label and kind of anomaly."""
+    calibration, labels = detector.calibration_scores_, material.labels
+    p = p_values(calibration, scores) if len(calibration) else [None] * len(scores)
+    columns: dict[str, pl.Series] = {
+        "row": pl.Series(np.arange(len(scores)), dtype=pl.Int64),
+        "score": pl.Series(scores, dtype=pl.Float64),
+        "p_value": pl.Series(p, dtype=pl.Float64),
+        "part": pl.Series(material.parts, dtype=pl.UInt8),
+        "label": pl.Series(np.full(len(scores), -1) if labels is None else labels.y, dtype=pl.Int8),
+        "family": pl.Series(
+            [None] * len(scores) if labels is None or labels.families is None else labels.families, dtype=pl.String
+        ),
+    }
+    with atomic_write(file) as draft:
+        pl.DataFrame(columns).write_parquet(draft)
+
+
+def _assessment(
+    detector: Detector, scores: NDArray[np.float64], material: _Material
+) -> tuple[Assessment | None, list[str]]:
+    """Judge the scores of the test rows; what stands in the way of figures is a note."""
+    notes = []
+    parts, labels = material.parts, material.labels
+    test = parts == Part.TEST
+    if not test.any():
+        return None, ["Every row trained, so nothing is left to measure on. Split the rows to see figures."]
+    hashes = material.table.hash_rows(seed=0).to_numpy()
+    copies = float(np.isin(hashes[test], np.unique(hashes[parts == Part.TRAIN])).mean())
+    if copies > 0.01:
+        notes.append(f"{percent(copies)} of the test rows have the values of a training row.")
+    if labels is None:
+        return None, [*notes, "No column holds labels, so there are no figures of merit, only scores."]
+    anomalies, normal = int((labels.y[test] == 1).sum()), int((labels.y[test] == 0).sum())
+    if not anomalies or not normal:
+        return None, [
+            *notes,
+            f"The test has {anomalies:,} labelled anomalies and {normal:,} labelled normal rows; figures of merit need "
+            "both.",
+        ]
+    families = None if labels.families is None else labels.families[test]
+    tested = Labels(labels.y[test], families, labels.counts, labels.normal)
+    assessment = assess(detector, scores[test], tested, hashes[test], None)
+    trained = labels.y[parts == Part.TRAIN]
+    if (trained == 1).any() and material.y is None:
+        notes.append(f"{percent(float((trained == 1).mean()))} of the training rows are labelled as anomalies.")
+    return assessment, [*notes, *assessment.notes]

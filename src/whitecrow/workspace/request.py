@@ -1,0 +1,184 @@
+"""What a fit is asked to do: data, detector, rows to train on, budget; checked before anything starts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal, Self
+
+from whitecrow.core import parameters, registry
+from whitecrow.core.errors import ParameterError
+from whitecrow.core.parameters import Natural, Positive, Range, check
+from whitecrow.workspace.datasets import DatasetRecord, DatasetSettings
+
+__all__ = ["Budget", "FitRequest", "SplitRule"]
+
+Regime = Literal["contaminated", "clean", "labelled"]
+# What a fit sets itself.
+_RESERVED = ("regime", "random_state", "checkpoint", "verbose", "device")
+_NAME_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """Which rows train and which test.
+
+    Parameters
+    ----------
+    kind : {"random", "order", "all"}
+        *random*: a random share trains, drawn with the run's seed. *order*: the first rows train, the last test, in
+        the order of the file or of the time column. *all*: every row trains, and there is no test.
+    share : float between 0 and 1
+        Share of the rows that trains; of the normal rows, where ``injected`` is given.
+    injected : float from 0 to below 0.5, or None
+        Share of anomalies in the training rows. Normal rows train, and held-out anomalies, which are never tested, are
+        injected among them; the test is the same for every share. Needs labels and a random split.
+    """
+
+    kind: Literal["random", "order", "all"] = "random"
+    share: Annotated[float, Range(0, 1, True, True)] = 0.5
+    injected: Annotated[float, Range(0, 0.5, high_open=True)] | None = None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a fit may take; beyond it the run fails.
+
+    Parameters
+    ----------
+    seconds : float
+        Of wall time.
+    memory_mb : float
+        Resident memory, in MB of 2^20 bytes.
+    """
+
+    seconds: Positive = 3600.0
+    memory_mb: Positive = 8192.0
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """One fit.
+
+    Parameters
+    ----------
+    dataset : str
+        Id of the data set.
+    detector : str
+        Registered name.
+    parameters : mapping
+        Of the detector, by name; its defaults otherwise.
+    seed : int
+        Source of all randomness.
+    regime : {"contaminated", "clean", "labelled"}
+        *contaminated*: the training rows are taken as they are. *clean*: rows labelled as anomalies, and rows without
+        a label, do not train; all rows do where there are no labels. *labelled*: labels of the training rows are told
+        to the detector.
+    split : SplitRule
+        Which rows train and which test.
+    budget : Budget
+        What the fit may take.
+    name : str
+        For display; by default the detector's.
+    settings : DatasetSettings or None
+        How the columns are read; None takes what the data set says now.
+    verdicts : str or None
+        Run whose verdicts are told to the detector as labels (confirmed 1, dismissed 0); the regime is *labelled*.
+        A random half of them is held out, to measure on.
+    """
+
+    dataset: str
+    detector: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    seed: Natural = 0
+    regime: Regime = "contaminated"
+    split: SplitRule = SplitRule()
+    budget: Budget = Budget()
+    name: str = ""
+    settings: DatasetSettings | None = None
+    verdicts: str | None = None
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """Return the request of a JSON object.
+
+        Raises
+        ------
+        ParameterError
+            If a name is none of a request's, or a part is missing.
+        """
+        try:
+            values = dict(document)
+            values["split"] = SplitRule(**values.get("split") or {})
+            values["budget"] = Budget(**values.get("budget") or {})
+            if values.get("settings") is not None:
+                values["settings"] = DatasetSettings.of(values["settings"])
+            return cls(**values)
+        except TypeError as error:
+            raise ParameterError(f"This is no request to fit: {str(error).rpartition('__init__() ')[2]}.") from error
+
+    def document(self) -> dict[str, Any]:
+        """Return the request as JSON values."""
+        return {
+            **{name: getattr(self, name) for name in ("dataset", "detector", "seed", "regime", "name", "verdicts")},
+            "parameters": dict(self.parameters),
+            "split": {name: getattr(self.split, name) for name in ("kind", "share", "injected")},
+            "budget": {name: getattr(self.budget, name) for name in ("seconds", "memory_mb")},
+            "settings": None if self.settings is None else self.settings.document(),
+        }
+
+    def checked(self, record: DatasetRecord) -> Self:
+        """Return the request, complete, if it can be carried out on a data set.
+
+        Raises
+        ------
+        ParameterError
+            With what was given, what is accepted, and what to do.
+        UnknownNameError
+            If there is no such detector.
+        """
+        settings = record.settings if self.settings is None else self.settings
+        for part, names in ((self.split, ("kind", "share", "injected")), (self.budget, ("seconds", "memory_mb"))):
+            for name in names:
+                check(type(part).__name__, name, getattr(part, name), type(part).__annotations__[name])
+        check("FitRequest", "seed", self.seed, Natural)
+        check("FitRequest", "regime", self.regime, Regime)
+        check("FitRequest", "name", self.name, str)
+        if len(self.name) > _NAME_LENGTH:
+            raise ParameterError(f"A run's name has at most {_NAME_LENGTH} characters; this one has {len(self.name)}.")
+        cls = registry.load(self.detector)
+        if not {"table", "sequence"} & set(cls.kinds):
+            raise ParameterError(f"{self.detector} takes images, and this data set is a table. Take another detector.")
+        self._check_parameters(cls)
+        if self.regime == "labelled" and settings.label is None and self.verdicts is None:
+            raise ParameterError(
+                "The regime 'labelled' needs labels: set the data set's label column, or refit from verdicts."
+            )
+        if self.verdicts is not None and self.regime != "labelled":
+            raise ParameterError(f"The regime is {self.regime!r}; a refit from verdicts is 'labelled'.")
+        if cls.needs_labels and self.regime != "labelled":
+            raise ParameterError(f"{self.detector} learns from known anomalies: its regime is 'labelled'.")
+        if self.split.injected is not None and (settings.label is None or self.split.kind != "random"):
+            raise ParameterError(
+                "Anomalies can be injected into training only with a label column and a random split. Leave 'injected' "
+                "out, or set both."
+            )
+        if "table" not in cls.kinds and self.split.kind == "random":
+            raise ParameterError(
+                f"{self.detector} learns from a series, whose rows stay in order. Split by order, or train on all."
+            )
+        return replace(self, settings=settings, name=" ".join(self.name.split()) or self.detector)
+
+    def _check_parameters(self, cls: type) -> None:
+        known = parameters.fields(cls)
+        for name, value in self.parameters.items():
+            if name not in known:
+                raise ParameterError(
+                    f"{self.detector} has no parameter {name!r}. Its parameters are: {', '.join(sorted(known))}."
+                )
+            if name in _RESERVED:
+                raise ParameterError(f"{name!r} is not set here: a request has its own seed and regime.")
+            check(cls.__name__, name, _value(value), known[name].annotation)
+
+
+def _value(value: Any) -> Any:
+    """Return a JSON value as a parameter has it: lists are tuples."""
+    return tuple(map(_value, value)) if isinstance(value, list) else value
