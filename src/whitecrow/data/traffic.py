@@ -6,6 +6,7 @@ that a detector works on a real network. Rhythm, volumes and hosts are those of
 count and share is computed from the simulated stream itself, from the current and earlier rows only.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -96,23 +97,25 @@ def traffic_table(
     seed: int = 0,
     days: int = 7,
     start: datetime | None = None,
+    mix: Mapping[str, float] | None = None,
 ) -> pl.DataFrame:
     """Simulate connections as one table with a ``label`` column (SYNTHETIC data).
 
     ``label`` is "normal" or the kind of attack. It is the only column that knows; parameters and errors are
-    those of :func:`simulate_traffic`.
+    those of :func:`simulate_traffic`, and ``mix`` gives the kinds of attack these weights, of which one at least is
+    above 0.
 
     Returns
     -------
     polars.DataFrame
         The columns of :func:`simulate_traffic`, then ``label``.
     """
-    table, families = _simulate(rows, attack_rate, seed, days, start)
+    table, families = _simulate(rows, attack_rate, seed, days, start, mix)
     return table.with_columns(pl.Series("label", families))
 
 
 def _simulate(
-    rows: int, attack_rate: float, seed: int, days: int, start: datetime | None
+    rows: int, attack_rate: float, seed: int, days: int, start: datetime | None, mix: Mapping[str, float] | None = None
 ) -> tuple[pl.DataFrame, NDArray[np.str_]]:
     _check(rows, attack_rate, seed, days, start)
     start = datetime.combine((start or _START).date(), datetime.min.time())
@@ -124,7 +127,8 @@ def _simulate(
         _ordinary_flows(profile, count, clock, ordinary)
         for profile, count in zip(PROFILES, _split(rows - n_attacks, [p.share for p in PROFILES]), strict=True)
     ]
-    for kind, count in enumerate(_split(n_attacks, [share for share, _ in ATTACKS.values()])):
+    shares = [share if mix is None else mix.get(kind, 0.0) for kind, (share, _) in ATTACKS.items()]
+    for kind, count in enumerate(_split(n_attacks, shares)):
         variants = ATTACKS[KINDS[kind]][1]
         for variant, part in zip(variants, _split(count, [v.share for v in variants]), strict=True):
             parts.append({**_attack_flows(variant, part, clock, hostile), "kind": np.full(part, kind)})
