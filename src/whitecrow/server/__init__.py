@@ -1,0 +1,1 @@
+"""The scoring server: what receives HTTP, guards it, and batches the scoring."""

@@ -1,0 +1,216 @@
+"""Scoring requests that come close together, scored in one call.
+
+A call costs about as much for one row as for a thousand, so that what waits for a call to end goes into the next one.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import polars as pl
+
+from whitecrow.data.encoders import table_encoder
+from whitecrow.io.batches import added_names, score_batch
+from whitecrow.server.errors import OverloadedError
+from whitecrow.server.settings import Settings
+
+__all__ = ["MicroBatcher", "alike", "scored"]
+
+Score = Callable[[Any, pl.DataFrame], pl.DataFrame]
+Observe = Callable[[int, int], None]
+
+
+def scored(detector: Any, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return ``score``, ``p_value`` and ``is_anomaly`` of each row; see :func:`whitecrow.io.score_batch`.
+
+    Columns that the model does not know are left aside, those with the names of the results too.
+    """
+    wanted = {column.name for column in table_encoder(detector.encoder_, "Scoring rows").columns_}
+    known = [name for name in rows.columns if name in wanted]
+    # Where none is known the error says which columns are missing.
+    return score_batch(rows.select(known) if known else rows, detector).select(added_names())
+
+
+def alike(detector: Any, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows in the form that those of other requests have, with scores that are the same to the last bit.
+
+    The columns that the model reads, in its order; whole numbers and missing values in a column of numbers as 64-bit
+    floats, which is how the encoder reads them; a column of text without a value as text.
+    """
+    columns = table_encoder(detector.encoder_, "Scoring rows").columns_
+    if any(column.name not in rows.columns for column in columns):
+        return rows
+    out = []
+    for column in columns:
+        values = rows.get_column(column.name)
+        dtype = values.dtype
+        if column.kind == "number" and dtype != pl.Float64 and (dtype.is_numeric() or dtype == pl.Null):
+            values = values.cast(pl.Float64)
+        elif column.kind == "category" and dtype == pl.Null:
+            values = values.cast(pl.String)
+        out.append(values)
+    return pl.DataFrame(out)
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    model: Any
+    rows: pl.DataFrame
+    answer: "asyncio.Future[pl.DataFrame]"
+    schema: pl.Schema = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.schema = self.rows.schema
+
+
+class MicroBatcher:
+    """Scores tables one call at a time in a thread of its own; tables of one model and schema that wait go together.
+
+    A request that comes while nothing is scored starts at once. Those that come during a call wait for it, and are
+    then scored together, up to ``settings.batch_rows`` rows. A larger table is cut into pieces of that many, and the
+    pieces queue like others, so that a single record waits for one piece and not for the table. If a call fails, its
+    requests are halved until the one that fails stands alone.
+
+    Parameters
+    ----------
+    settings : Settings
+        ``batch_rows``, ``batch_window_ms`` and ``max_waiting``.
+    score : callable (model, rows) -> DataFrame, default=scored
+        Gives one row for each row, which must depend on that row alone.
+    prepare : callable (model, rows) -> DataFrame, default=alike
+        Brings the rows of a request into the form that those of others have.
+    observe : callable (requests, rows), optional
+        Called after each call with what went into it.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> def double(model, rows):
+    ...     return rows * model
+    >>> async def main():
+    ...     batcher = MicroBatcher(Settings(), double, prepare=lambda model, rows: rows)
+    ...     answers = await asyncio.gather(*(batcher.score(2, pl.DataFrame({"x": [x]})) for x in (1, 2)))
+    ...     await batcher.close()
+    ...     return [answer["x"].to_list() for answer in answers]
+    >>> asyncio.run(main())
+    [[2], [4]]
+    """
+
+    def __init__(
+        self, settings: Settings, score: Score = scored, *, prepare: Score = alike, observe: Observe | None = None
+    ) -> None:
+        self.settings = settings
+        self._score, self._prepare, self._observe = score, prepare, observe
+        self._waiting: deque[_Job] = deque()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="whitecrow-scoring")
+        self._running: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Number of requests, or pieces of large ones, that wait for their turn."""
+        return len(self._waiting)
+
+    async def score(self, model: Any, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return what ``score`` gives for these rows alone.
+
+        Parameters
+        ----------
+        model : object
+            Requests with the same object go together.
+        rows : polars.DataFrame
+
+        Raises
+        ------
+        OverloadedError
+            If too many wait, or the batcher is closed.
+        Exception
+            What ``score`` raises for these rows.
+        """
+        ready = self._prepare(model, rows)
+        size = self.settings.batch_rows
+        if ready.height <= size:
+            return await self._turn(model, ready)
+        pieces = [await self._turn(model, piece) for piece in ready.iter_slices(size)]
+        return pl.concat(pieces, rechunk=False)
+
+    async def close(self) -> None:
+        """Refuse what waits, and return once the call that runs has ended."""
+        self._closed = True
+        while self._waiting:
+            _fail(self._waiting.popleft(), OverloadedError("The server is shutting down. Send the request again."))
+        if self._running is not None:
+            await asyncio.wait([self._running])
+        self._thread.shutdown(wait=False)
+
+    async def _turn(self, model: Any, rows: pl.DataFrame) -> pl.DataFrame:
+        if self._closed or len(self._waiting) >= self.settings.max_waiting:
+            raise OverloadedError("Too many scoring requests wait already. Send the request again after a moment.")
+        job = _Job(model, rows, asyncio.get_running_loop().create_future())
+        self._waiting.append(job)
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._work())
+        return await job.answer  # cancelled with the request, so that its rows are left out if they still wait
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            if self.settings.batch_window_ms and self._rows_waiting() < self.settings.batch_rows:
+                await asyncio.sleep(self.settings.batch_window_ms / 1000)
+            jobs = self._next_batch()
+            if not jobs:
+                continue
+            outcomes = await loop.run_in_executor(self._thread, self._outcomes, jobs)
+            for job, outcome in zip(jobs, outcomes, strict=True):
+                if isinstance(outcome, BaseException):
+                    _fail(job, outcome)
+                elif not job.answer.done():
+                    job.answer.set_result(outcome)
+            if self._observe is not None:
+                self._observe(len(jobs), sum(job.rows.height for job in jobs))
+
+    def _rows_waiting(self) -> int:
+        return sum(job.rows.height for job in self._waiting)
+
+    def _next_batch(self) -> list[_Job]:
+        """Take the longest waiting request, and those behind it that can go with it."""
+        taken: list[_Job] = []
+        others: deque[_Job] = deque()
+        room = self.settings.batch_rows
+        for job in self._waiting:
+            if job.answer.done():
+                continue  # cancelled
+            fits = not taken or (
+                job.rows.height <= room and job.model is taken[0].model and job.schema == taken[0].schema
+            )
+            if fits:
+                taken.append(job)
+                room -= job.rows.height
+            else:
+                others.append(job)
+        self._waiting = others
+        return taken
+
+    def _outcomes(self, jobs: list[_Job]) -> list[pl.DataFrame | BaseException]:
+        """Return the results of jobs or what they raise, in their order; runs in the thread."""
+        try:
+            rows = jobs[0].rows if len(jobs) == 1 else pl.concat([job.rows for job in jobs])
+            result = self._score(jobs[0].model, rows)
+        except (Exception, pl.exceptions.PanicException) as error:  # a panic of polars is no Exception
+            if len(jobs) == 1:
+                return [error]
+            half = len(jobs) // 2
+            return self._outcomes(jobs[:half]) + self._outcomes(jobs[half:])
+        ends = [0]
+        for job in jobs:
+            ends.append(ends[-1] + job.rows.height)
+        return [result.slice(start, end - start) for start, end in pairwise(ends)]
+
+
+def _fail(job: _Job, error: BaseException) -> None:
+    if not job.answer.done():
+        job.answer.set_exception(error)
