@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from whitecrow.study.execution import Outcome
 from whitecrow.study.figures import figures
+from whitecrow.study.outcome import Outcome
 from whitecrow.study.plan import Study
 from whitecrow.study.store import Store
 

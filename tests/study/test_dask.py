@@ -20,7 +20,7 @@ TIMES = ("fit_s", "score_s", "memory_mb", "finished")
 
 
 @pytest.fixture
-def cluster(tmp_path):
+def cluster(tmp_path, preloaded):
     """Start a scheduler and two workers as processes of their own; yield its address and the workers."""
     address = tmp_path / "scheduler.json"
     run = [sys.executable, "-m", "distributed.cli"]
@@ -73,6 +73,8 @@ def test_a_killed_worker_costs_nothing(make_study, tmp_path, cluster):
     assert found.equals(expected)
 
 
-def test_a_scheduler_that_does_not_answer_is_named(make_study, tmp_path):
+def test_a_scheduler_that_does_not_answer_is_named(make_study, tmp_path, monkeypatch):
+    client = distributed.Client
+    monkeypatch.setattr(distributed, "Client", lambda address, timeout: client(address, timeout="0.2s"))
     with pytest.raises(ParameterError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         run_study(make_study(), Store(tmp_path), backend="dask", address="tcp://127.0.0.1:9")

@@ -142,6 +142,7 @@ def test_a_cell_of_images_is_what_a_user_would_compute(convention):
     assert (outcome.n_train, outcome.n_test, outcome.together) == (40, len(split.test), 1)
 
 
+@pytest.mark.usefixtures("preloaded")
 def test_a_study_of_images_runs_once_with_contamination(tmp_path):
     study, store = images(contamination=[0.0, 0.1], seeds=1), Store(tmp_path)
     summary = run_study(study, store)

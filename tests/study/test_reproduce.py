@@ -11,8 +11,9 @@ import pytest
 from whitecrow.core.errors import DatasetError, FileFormatError, ParameterError, UnknownNameError
 from whitecrow.data.datasets import KDD_COLUMNS, KDD_SYMBOLIC, dataset_entries, load_dataset
 from whitecrow.study import reproduce
-from whitecrow.study.execution import Outcome, run_block
+from whitecrow.study.execution import run_block
 from whitecrow.study.figures import figures
+from whitecrow.study.outcome import Outcome
 from whitecrow.study.published import text
 from whitecrow.study.published.deepad import DEEPAD_COLUMNS, write_deepad
 from whitecrow.study.published.rows import Reproduction, Row

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from whitecrow.core.errors import DataError, FileFormatError, UnknownNameError
-from whitecrow.study.execution import Outcome
+from whitecrow.study.outcome import Outcome
 from whitecrow.study.store import Store, StoreError
 
 
@@ -81,13 +81,14 @@ def test_studies_share_cells(make_study, tmp_path):
     assert store.studies()[0] in ("part", "small")
 
 
+@pytest.mark.usefixtures("preloaded")
 def test_several_processes_write_at_once(make_study, tmp_path):
     study = make_study(seeds=30)
     script = (
         "import sys\n"
         "from whitecrow.study.plan import load_study\n"
         "from whitecrow.study.store import Store\n"
-        "from whitecrow.study.execution import Outcome\n"
+        "from whitecrow.study.outcome import Outcome\n"
         "study, store = load_study(sys.argv[1]), Store(sys.argv[2])\n"
         "for cell in study.cells[int(sys.argv[3])::2]:\n"
         "    done = Outcome(figures={'auroc': 0.5}).document()\n"

@@ -18,7 +18,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from whitecrow.core import registry
 from whitecrow.core.errors import ParameterError, WhitecrowError, missing_extra
 from whitecrow.core.parameters import Count, check
-from whitecrow.study.execution import Outcome
+from whitecrow.study.outcome import Outcome
 from whitecrow.study.plan import Budget, Cell, DataChoice, Study, code_version
 from whitecrow.study.sources import Rows, load_rows
 from whitecrow.study.store import Store
