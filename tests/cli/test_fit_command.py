@@ -117,6 +117,7 @@ def test_the_same_command_gives_the_same_model(run, folder, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
+@pytest.mark.usefixtures("preloaded")
 def test_an_interrupted_fit_leaves_a_checkpoint_and_the_same_command_ends_it(run, folder, tmp_path):
     model = tmp_path / "m.safetensors"
     words = [

@@ -33,6 +33,7 @@ def test_the_list_names_every_table_and_the_data_it_lacks(run, tmp_path):
     assert all(name in shown for name in table_names())
 
 
+@pytest.mark.usefixtures("preloaded")
 def test_a_table_is_run_once_and_shown_beside_the_published_one(run, small_table, tmp_path):
     words = ["reproduce", "small", "--data", tmp_path, "--store", tmp_path / "store", "--jobs", "1"]
     answer = run(*words, "--quick", "--json", "--markdown", tmp_path / "table.md")

@@ -1,10 +1,13 @@
 """The contract that every registered detector keeps; a new one is covered by being registered."""
 
+import copy
 import inspect
 import random
 import re
 import warnings
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +38,11 @@ def quick(name: str, **parameters: object) -> wc.Detector:
     """Return a detector that trains for moments."""
     brief = {"epochs": 10} if name in DEEP else {}
     return wc.detector(name, **{"random_state": 0, **brief, **parameters})
+
+
+def brief(name: str, **parameters: object) -> wc.Detector:
+    """Return a detector that trains for three epochs: enough where two fits are compared, or a fit must just be one."""
+    return quick(name, **{**({"epochs": 3} if name in DEEP else {}), **parameters})
 
 
 def with_anomalies(rows: np.ndarray | pl.DataFrame, n: int | None = None) -> tuple:
@@ -83,6 +91,28 @@ def mixed() -> pl.DataFrame:
     )
 
 
+# Fits that several tests look at; none may change them.
+
+
+@pytest.fixture(scope="module")
+def learnt(blobs: tuple) -> Callable[[str], wc.Detector]:
+    """Return a function that returns the detector of a name which has learnt the blobs."""
+    return cache(lambda name: quick(name).fit(*lesson(name, blobs[0])))
+
+
+@pytest.fixture(scope="module")
+def learnt_longer(blobs: tuple) -> Callable[[str], wc.Detector]:
+    """Return a function that returns the detector of a name which has learnt the blobs well."""
+    # The width rule suits tables of more columns; four columns hide less.
+    return cache(lambda name: quick(name, **({"epochs": 40} if name in DEEP else {})).fit(*lesson(name, blobs[0])))
+
+
+@pytest.fixture(scope="module")
+def learnt_mixed(mixed: pl.DataFrame) -> Callable[[str], wc.Detector]:
+    """Return a function that returns the detector of a name which has learnt the table of every kind of column."""
+    return cache(lambda name: quick(name).fit(*lesson(name, mixed)))
+
+
 # scikit-learn's checks give detectors no labels. A method that cannot do without is checked as a subclass that labels
 # every ninth row itself. What it cannot keep even so: it has no contaminated regime.
 _SHARE = "asks for contamination to be the share flagged of the training rows; here it is that of held-out normal rows"
@@ -128,33 +158,31 @@ def test_scikit_learn_check(estimator: wc.Detector, check: object) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_refit_forgets_and_repeats(name: str, blobs: tuple) -> None:
+def test_refit_forgets_and_repeats(name: str, blobs: tuple, learnt: Callable) -> None:
     train, test, _ = blobs
     detector = quick(name).fit(*lesson(name, train))
     first = detector.anomaly_score(test)
     detector.fit(*lesson(name, train[:50] * 7 + 3))
     np.testing.assert_array_equal(detector.fit(*lesson(name, train)).anomaly_score(test), first)
-    np.testing.assert_array_equal(quick(name).fit(*lesson(name, train)).anomaly_score(test), first)
+    np.testing.assert_array_equal(learnt(name).anomaly_score(test), first)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_global_random_states_are_untouched(name: str, blobs: tuple) -> None:
     before = np.random.get_state()[1].copy(), torch.get_rng_state(), random.getstate()  # noqa: NPY002
-    quick(name, random_state=None).fit(*lesson(name, blobs[0])).anomaly_score(blobs[1])
+    brief(name, random_state=None).fit(*lesson(name, blobs[0])).anomaly_score(blobs[1])
     np.testing.assert_array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), before[1])
     assert random.getstate() == before[2]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_unsupervised_methods_ignore_labels(name: str, blobs: tuple) -> None:
+def test_unsupervised_methods_ignore_labels(name: str, blobs: tuple, learnt: Callable) -> None:
     train, test, _ = blobs
     if registry.load(name).uses_labels:
         pytest.skip("learns from labels")
     labels = np.random.default_rng(0).integers(0, 2, len(train))
-    np.testing.assert_array_equal(
-        quick(name).fit(train, labels).anomaly_score(test), quick(name).fit(train).anomaly_score(test)
-    )
+    np.testing.assert_array_equal(quick(name).fit(train, labels).anomaly_score(test), learnt(name).anomaly_score(test))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -164,8 +192,8 @@ def test_labelled_anomalies_are_kept_out_of_training(name: str, blobs: tuple) ->
         pytest.skip("learns from labels")
     poisoned = np.concatenate([train, np.full((60, 4), 9.0)])
     labels = np.repeat([0, 1], [len(train), 60])
-    clean = quick(name, regime="clean").fit(train).anomaly_score(test)
-    np.testing.assert_array_equal(quick(name, regime="labelled").fit(poisoned, labels).anomaly_score(test), clean)
+    clean = brief(name, regime="clean").fit(train).anomaly_score(test)
+    np.testing.assert_array_equal(brief(name, regime="labelled").fit(poisoned, labels).anomaly_score(test), clean)
 
 
 # ---- labels ----------------------------------------------------------------------------------------------------------
@@ -278,9 +306,8 @@ def test_shuffled_labels_teach_nothing(name: str, blobs: tuple) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_score_does_not_depend_on_the_other_rows(name: str, blobs: tuple) -> None:
-    train, test, _ = blobs
-    detector = quick(name).fit(*lesson(name, train))
+def test_score_does_not_depend_on_the_other_rows(name: str, blobs: tuple, learnt: Callable) -> None:
+    detector, test = learnt(name), blobs[1][::3]
     whole = detector.anomaly_score(test)
     parts = np.concatenate([detector.anomaly_score(test[i : i + 7]) for i in range(0, len(test), 7)])
     np.testing.assert_allclose(parts, whole, rtol=1e-6)
@@ -292,11 +319,11 @@ def test_score_does_not_depend_on_the_other_rows(name: str, blobs: tuple) -> Non
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_scores_survive_a_change_of_units(name: str, blobs: tuple) -> None:
+def test_scores_survive_a_change_of_units(name: str, blobs: tuple, learnt: Callable) -> None:
     train, test, labels = blobs
     units, origin = np.array([1000.0, 0.25, 8.0, 1.0]), np.array([5.0, -100.0, 0.0, 3.0])
     rows, *y = lesson(name, train)
-    here = quick(name).fit(rows, *y).anomaly_score(test)
+    here = learnt(name).anomaly_score(test)
     there = quick(name).fit(rows * units + origin, *y).anomaly_score(test * units + origin)
     # Rounding may turn a comparison of a tree, so ranks are compared, not digits.
     assert np.corrcoef(here.argsort().argsort(), there.argsort().argsort())[0, 1] > 0.99
@@ -307,11 +334,9 @@ def test_scores_survive_a_change_of_units(name: str, blobs: tuple) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_blobs_are_told_from_a_box(name: str, blobs: tuple) -> None:
-    train, test, labels = blobs
-    # The width rule suits tables of more columns; four columns hide less.
-    detector = quick(name, **({"epochs": 40} if name in DEEP else {}))
-    assert roc_auc_score(labels, detector.fit(*lesson(name, train)).anomaly_score(test)) >= 0.95
+def test_blobs_are_told_from_a_box(name: str, blobs: tuple, learnt_longer: Callable) -> None:
+    _, test, labels = blobs
+    assert roc_auc_score(labels, learnt_longer(name).anomaly_score(test)) >= 0.95
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -327,7 +352,7 @@ def test_flagged_share_of_contaminated_rows_is_the_contamination(name: str) -> N
     rows = np.random.default_rng(0).normal(size=(2000, 4))
     contaminated = quick(name, regime="contaminated", contamination=0.1).fit(rows)
     assert contaminated.is_anomaly(rows).mean() == pytest.approx(0.1, abs=0.005)
-    assert not quick(name, contamination=0).fit(rows).is_anomaly(rows).any()
+    assert not brief(name, contamination=0).fit(rows).is_anomaly(rows).any()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -342,11 +367,11 @@ def test_p_values_hold_on_new_normal_rows(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_threshold_can_be_set_without_a_refit(name: str, blobs: tuple) -> None:
+def test_threshold_can_be_set_without_a_refit(name: str, blobs: tuple, learnt: Callable) -> None:
     from whitecrow.calibrate import BestF1, Quantile
 
-    train, test, labels = blobs
-    detector = quick(name).fit(*lesson(name, train))
+    _, test, labels = blobs
+    detector = copy.deepcopy(learnt(name))
     scores = detector.anomaly_score(test)
     detector.set_threshold(Quantile(0.25), test)
     assert detector.is_anomaly(test).mean() == pytest.approx(0.25, abs=0.01)
@@ -397,8 +422,8 @@ def test_value_that_leaves_a_constant_column_is_seen(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_mixed_tables_are_taken_as_they_are(name: str, mixed: pl.DataFrame) -> None:
-    detector = quick(name).fit(*lesson(name, mixed))
+def test_mixed_tables_are_taken_as_they_are(name: str, mixed: pl.DataFrame, learnt_mixed: Callable) -> None:
+    detector = learnt_mixed(name)
     assert list(detector.feature_names_in_) == mixed.columns
     scores = detector.anomaly_score(mixed)
     assert np.isfinite(scores).all()
@@ -409,8 +434,8 @@ def test_mixed_tables_are_taken_as_they_are(name: str, mixed: pl.DataFrame) -> N
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_unseen_level_and_new_hole_are_scored(name: str, mixed: pl.DataFrame) -> None:
-    detector = quick(name).fit(*lesson(name, mixed))
+def test_unseen_level_and_new_hole_are_scored(name: str, mixed: pl.DataFrame, learnt_mixed: Callable) -> None:
+    detector = learnt_mixed(name)
     odd = mixed.head(2).with_columns(protocol=pl.Series(["sctp", "tcp"]))
     assert np.isfinite(detector.anomaly_score(odd)).all()
     holes = mixed.head(2).with_columns(count=pl.Series([None, 3], dtype=pl.Int64))
@@ -422,7 +447,7 @@ def test_unseen_level_and_new_hole_are_scored(name: str, mixed: pl.DataFrame) ->
 def test_pandas_fit_equals_polars_fit(name: str, mixed: pl.DataFrame) -> None:
     rows, *y = lesson(name, mixed.drop("class"))
     np.testing.assert_array_equal(
-        quick(name).fit(rows.to_pandas(), *y).anomaly_score(rows), quick(name).fit(rows, *y).anomaly_score(rows)
+        brief(name).fit(rows.to_pandas(), *y).anomaly_score(rows), brief(name).fit(rows, *y).anomaly_score(rows)
     )
 
 
@@ -453,14 +478,16 @@ def test_bad_rows_are_refused_before_training(name: str, rows: object, says: str
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_other_columns_are_refused(name: str, blobs: tuple, mixed: pl.DataFrame) -> None:
-    detector = quick(name).fit(*lesson(name, blobs[0]))
+def test_other_columns_are_refused(
+    name: str, blobs: tuple, mixed: pl.DataFrame, learnt: Callable, learnt_mixed: Callable
+) -> None:
+    detector = learnt(name)
     with pytest.raises(DataError, match=r"3 features, but .* expecting 4"):
         detector.anomaly_score(blobs[1][:, :3])
     with pytest.raises(DataError, match="NaN"):
         detector.anomaly_score(np.full((2, 4), np.nan))
     with pytest.raises(DataError, match="protocol"):
-        quick(name).fit(*lesson(name, mixed)).anomaly_score(mixed.drop("protocol"))
+        learnt_mixed(name).anomaly_score(mixed.drop("protocol"))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -484,7 +511,7 @@ def test_bad_parameters_are_refused_before_training(name: str, blobs: tuple) -> 
     with pytest.raises(ParameterError, match="device"):
         quick(name, device="abacus").fit(*lesson(name, blobs[0]))
     with pytest.raises(DataError, match="calibration"):
-        quick(name, calibration=0.0).fit(*lesson(name, blobs[0])).p_value(blobs[1])
+        brief(name, calibration=0.0).fit(*lesson(name, blobs[0])).p_value(blobs[1])
 
 
 # ---- scikit-learn's company ------------------------------------------------------------------------------------------
@@ -494,18 +521,18 @@ def test_bad_parameters_are_refused_before_training(name: str, blobs: tuple) -> 
 def test_works_in_a_pipeline_and_a_grid_search(name: str, blobs: tuple) -> None:
     test = blobs[1]
     rows, *y = lesson(name, blobs[0])
-    pipe = make_pipeline(StandardScaler(), quick(name)).fit(rows, *y)
+    pipe = make_pipeline(StandardScaler(), brief(name)).fit(rows, *y)
     assert set(pipe.predict(test)) <= {-1, 1}
     search = GridSearchCV(
-        quick(name), {"contamination": [0.05, 0.1]}, scoring=lambda est, X, y=None: est.score_samples(X).mean(), cv=2
+        brief(name), {"contamination": [0.05, 0.1]}, scoring=lambda est, X, y=None: est.score_samples(X).mean(), cv=2
     )
     assert search.fit(rows, *y).best_params_["contamination"] in {0.05, 0.1}
     np.testing.assert_allclose(pipe[-1].decision_function(test), pipe[-1].threshold_ - pipe[-1].anomaly_score(test))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_saved_detector_scores_the_same(name: str, mixed: pl.DataFrame, tmp_path: Path) -> None:
-    detector = quick(name).fit(*lesson(name, mixed))
+def test_saved_detector_scores_the_same(name: str, mixed: pl.DataFrame, learnt_mixed: Callable, tmp_path: Path) -> None:
+    detector = learnt_mixed(name)
     detector.save(tmp_path / "model.safetensors")
     loaded = wc.load(tmp_path / "model.safetensors")
     np.testing.assert_array_equal(loaded.anomaly_score(mixed), detector.anomaly_score(mixed))
@@ -515,8 +542,8 @@ def test_saved_detector_scores_the_same(name: str, mixed: pl.DataFrame, tmp_path
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_explanation_has_a_number_per_column(name: str, mixed: pl.DataFrame) -> None:
-    explanation = quick(name).fit(*lesson(name, mixed)).explain(mixed.head(3))
+def test_explanation_has_a_number_per_column(name: str, mixed: pl.DataFrame, learnt_mixed: Callable) -> None:
+    explanation = learnt_mixed(name).explain(mixed.head(3))
     assert explanation.contributions.shape == (3, len(mixed.columns))
     assert np.isfinite(explanation.contributions).all()
     assert explanation.text(0)
@@ -545,18 +572,18 @@ def test_replicas_are_solo_fits_however_they_run(name: str, blobs: tuple, monkey
 
 @pytest.mark.parametrize("name", DEEP)
 def test_spread_over_replicas_is_returned(name: str, blobs: tuple) -> None:
-    detector = quick(name, n_replicas=2).fit(*lesson(name, blobs[0]))
+    detector = brief(name, n_replicas=2).fit(*lesson(name, blobs[0]))
     mean, std = detector.anomaly_score(blobs[1], return_std=True)
     assert mean.shape == std.shape == (len(blobs[1]),)
     assert (std > 0).all()
 
 
 @pytest.mark.parametrize("name", DEEP)
-def test_every_parameter_is_trained_by_its_objectives_alone(name: str, blobs: tuple) -> None:
+def test_every_parameter_is_trained_by_its_objectives_alone(name: str, blobs: tuple, learnt: Callable) -> None:
     from whitecrow.train import Batch, Replicas
 
     rows, labels = with_anomalies(blobs[0]) if name in LEARNERS else (blobs[0], np.full(len(blobs[0]), -1))
-    detector = quick(name).fit(*lesson(name, blobs[0]))
+    detector = learnt(name)
     x, y = torch.from_numpy(detector._encode(rows)), torch.from_numpy(labels)
     replicas = Replicas.build(detector.networks, detector.spec_, [0], "direct")
     replicas.draw_noise("test")
@@ -582,8 +609,9 @@ def test_every_parameter_is_trained_by_its_objectives_alone(name: str, blobs: tu
 def test_gradient_by_hand_is_that_of_the_loss(name: str, weighted: bool, blobs: tuple) -> None:
     from whitecrow.train import Batch, Replicas
 
-    detector = quick(name, **({"dropout": 0.3} if "dropout" in parameters.fields(registry.load(name)) else {}))
-    detector.fit(*lesson(name, blobs[0]))
+    # The weights are drawn anew: of the fit, the encoding alone is used.
+    dropout = {"dropout": 0.3} if "dropout" in parameters.fields(registry.load(name)) else {}
+    detector = quick(name, epochs=1, **dropout).fit(*lesson(name, blobs[0]))
     x = torch.from_numpy(detector._encode(blobs[0]))[:90].reshape(3, 30, -1)
     weight = torch.rand(3, 30, generator=torch.Generator().manual_seed(0)) if weighted else None
     replicas = Replicas.build(detector.networks, detector.spec_, [0, 1, 2], "direct")
@@ -601,11 +629,11 @@ def test_gradient_by_hand_is_that_of_the_loss(name: str, weighted: bool, blobs: 
 
 
 @pytest.mark.parametrize("name", DEEP)
-def test_training_beats_the_initialisation(name: str, blobs: tuple) -> None:
+def test_training_beats_the_initialisation(name: str, blobs: tuple, learnt_longer: Callable) -> None:
     from whitecrow.train import Replicas
 
-    train, test, labels = blobs
-    detector = quick(name, epochs=30).fit(*lesson(name, train))
+    _, test, labels = blobs
+    detector = copy.copy(learnt_longer(name))
     trained = roc_auc_score(labels, detector.anomaly_score(test))
     detector.replicas_ = Replicas.build(detector.networks, detector.spec_, detector.replica_seeds_, "direct")
     detector.replicas_.draw_noise("score")

@@ -9,7 +9,6 @@ import json
 import random
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -674,12 +673,12 @@ for path in sys.argv[2:]:
 """
 
 
-def test_another_process_scores_the_same(tmp_path: Path) -> None:
+def test_another_process_scores_the_same(tmp_path: Path, preloaded_python: str) -> None:
     np.save(tmp_path / "series.npy", NORMAL)
     paths = [str(tmp_path / f"{k}.safetensors") for k in range(len(NAMES))]
     for name, path in zip(NAMES, paths, strict=True):
         fitted(name).save(path)
-    subprocess.run([sys.executable, "-c", SCORER, tmp_path / "series.npy", *paths], check=True, timeout=120)
+    subprocess.run([preloaded_python, "-c", SCORER, tmp_path / "series.npy", *paths], check=True, timeout=120)
     for name, path in zip(NAMES, paths, strict=True):
         np.testing.assert_array_equal(np.load(path + ".npy"), fitted(name).anomaly_score(NORMAL), err_msg=name)
 

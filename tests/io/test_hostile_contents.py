@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import time
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -27,6 +27,7 @@ from verdict import FUZZ, refuses
 
 from whitecrow.core import registry
 from whitecrow.core.errors import ModelFileError, TrainingError
+from whitecrow.core.parameters import fields
 from whitecrow.io import load
 
 NAME = "networks.noise_level"
@@ -258,16 +259,29 @@ def test_child_indices_out_of_range_are_refused(rows, tmp_path, written):
             refuses(written(forge(content, tensors=change)))
 
 
-# A short search: what is tried is the file.
+# A short search, and one hidden layer: what is tried is the file.
 SEARCH = {"anogan": {"n_starts": 16, "n_search_steps": 2}}
 
 
+@pytest.fixture(scope="module")
+def content_of(rows, tmp_path_factory):
+    """Return a function that returns the bytes of a small model file of a detector."""
+    folder = tmp_path_factory.mktemp("models")
+
+    @cache
+    def saved(name):
+        cls = registry.load(name)
+        small = {"epochs": 1, "hidden_dims": (4,)}
+        brief = {field: small[field] for field in set(small) & set(fields(cls))} | SEARCH.get(name, {})
+        cls(random_state=0, **brief).fit(rows, every_ninth(rows)).save(folder / name)
+        return (folder / name).read_bytes()
+
+    return saved
+
+
 @pytest.mark.parametrize("name", registry.names("table"))
-def test_buffers_of_another_dtype_or_shape_are_refused_or_score(name, rows, tmp_path, written):
-    cls = registry.load(name)
-    brief = {**({"epochs": 1} if hasattr(cls, "networks") else {}), **SEARCH.get(name, {})}
-    cls(random_state=0, **brief).fit(rows, every_ninth(rows)).save(tmp_path / "model")
-    content = (tmp_path / "model").read_bytes()
+def test_buffers_of_another_dtype_or_shape_are_refused_or_score(name, rows, content_of, written):
+    content = content_of(name)
     buffers = [name for name in document_of(content)["digests"] if name.startswith("networks.")]
     for buffer in buffers:
         for alter in ALTERATIONS:
@@ -284,11 +298,8 @@ def test_buffers_of_another_dtype_or_shape_are_refused_or_score(name, rows, tmp_
 
 
 @pytest.mark.parametrize("name", registry.names("table"))
-def test_absurd_numbers_in_buffers_are_refused_or_score(name, rows, tmp_path, written, peak_growth):
-    cls = registry.load(name)
-    brief = {**({"epochs": 1} if hasattr(cls, "networks") else {}), **SEARCH.get(name, {})}
-    cls(random_state=0, **brief).fit(rows, every_ninth(rows)).save(tmp_path / "model")
-    content = (tmp_path / "model").read_bytes()
+def test_absurd_numbers_in_buffers_are_refused_or_score(name, rows, content_of, written, peak_growth):
+    content = content_of(name)
     for buffer, description in header_of(content).items():
         if not buffer.startswith("networks.") or description["dtype"] == "BOOL":
             continue

@@ -134,6 +134,7 @@ def halt_and_signal(path: Path, number: int, every: float) -> int:
         return child.wait(60)
 
 
+@pytest.mark.usefixtures("preloaded")
 @pytest.mark.parametrize(("number", "every"), [(signal.SIGKILL, 0), (signal.SIGINT, 1000)])
 def test_a_killed_or_interrupted_process_leaves_what_the_next_one_completes(tmp_path, number, every):
     path = tmp_path / "fit.checkpoint"
