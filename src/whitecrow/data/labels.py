@@ -84,7 +84,7 @@ def read_labels(column: "pl.Series", normal: Sequence[str] | None) -> Labels:
     counted = text.drop_nulls().value_counts(sort=True)
     counts = dict(zip(counted.to_series(0).to_list(), counted.to_series(1).to_list(), strict=True))
     if not counts:
-        raise DataError(f"The label column {column.name!r} has no value in any row. Name another with --label.")
+        raise DataError(f"The label column {column.name!r} has no value in any row. Name another column.")
     chosen = _recognised(column, counts) if normal is None else _given(column.name, counts, normal)
     classes = {name: 0 if name in chosen else 1 for name in counts}
     y = text.replace_strict(classes, return_dtype=pl.Int8).fill_null(-1).to_numpy()
@@ -116,14 +116,14 @@ def _recognised(column: "pl.Series", counts: dict[str, int]) -> set[str]:
     some = ", ".join(list(counts)[:_SHOWN])
     if column.dtype.is_numeric() and not set(counts) <= {"0", "1"}:
         raise DataError(
-            f"The label column {column.name!r} holds the numbers {some}; without --normal only 0 (normal) and 1 "
-            "(anomaly) are understood. Say which values are normal, for example: --normal 0."
+            f"The label column {column.name!r} holds the numbers {some}; unless it is said which are normal, only 0 "
+            "(normal) and 1 (anomaly) are understood. Say it, on the command line for example by --normal 0."
         )
     found = {name for name in counts if name.strip().lower() in NORMAL_NAMES}
     if not found and not column.dtype.is_numeric():
         raise DataError(
             f"The label column {column.name!r} holds {some}; none of them is known to mean normal "
-            f"({', '.join(NORMAL_NAMES)} are). Say which do with --normal VALUE."
+            f"({', '.join(NORMAL_NAMES)} are). Say which do, on the command line by --normal VALUE."
         )
     return found
 
@@ -133,7 +133,7 @@ def _given(name: str, counts: dict[str, int], normal: Sequence[str]) -> set[str]
     found = {value for value in counts if value.strip().lower() in wanted}
     if absent := sorted(wanted - {value.strip().lower() for value in found}):
         raise ParameterError(
-            f"--normal {absent[0]}: the label column {name!r} has no such value. It holds: "
+            f"{absent[0]!r} was called normal, but the label column {name!r} has no such value. It holds: "
             f"{', '.join(list(counts)[:20])}."
         )
     return found
