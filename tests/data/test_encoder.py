@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from whitecrow.core.errors import DataError, ModelFileError, ParameterError, WhitecrowWarning
-from whitecrow.data import TableEncoder, as_table, read_table
+from whitecrow.data import TableEncoder, as_table, columns, read_table
+from whitecrow.data.column_values import time_steps
 
 DATA = Path(os.environ.get("WHITECROW_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 KDD = DATA / "intrusion" / "kddcup.data_10_percent.gz"
@@ -462,6 +463,99 @@ def test_a_row_is_encoded_alike_whatever_rows_are_beside_it(table, max_levels, r
     order = random.sample(range(table.height), random.randint(1, table.height))
     assert np.array_equal(encoder.transform(table[order]), whole[order])
     assert np.array_equal(encoder.transform(table.with_columns(pl.col("n").cast(pl.String))), whole)
+
+
+NUMBERS = st.none() | st.floats(allow_infinity=False) | st.sampled_from([0.0, -0.0, 1.0, 1e300, 5e-324])
+TEXTS = (
+    st.none() | st.sampled_from(["", " ", "a", "b", "A", "ä", "a\0", "true", "1", "NaN", "null"]) | st.text(max_size=2)
+)
+MOMENTS = st.none() | st.datetimes(datetime(1950, 1, 1), datetime(2100, 1, 1))
+# Values by the type of their column, whatever it held in training: an integer may stand in a column of floats.
+CELLS = {
+    "n": [(NUMBERS, pl.Float64), (st.none() | st.integers(-(2**63), 2**63 - 1), pl.Int64)],
+    "b": [(st.none() | st.booleans(), pl.Boolean), (st.none() | st.integers(0, 1), pl.Int8)],
+    "s": [(TEXTS, pl.String), (TEXTS, pl.Categorical), (NUMBERS, pl.Float64), (st.none() | st.booleans(), pl.Boolean)],
+    "e": [(st.none() | st.sampled_from(["a", "b"]), pl.Enum(["b", "", "a"])), (TEXTS, pl.String)],
+    "t": [(MOMENTS, pl.Datetime(unit, zone)) for unit in ("ms", "us", "ns") for zone in (None, "Europe/Berlin")],
+    "d": [(MOMENTS.map(lambda t: t and t.date()), pl.Date), (MOMENTS, pl.Datetime("us"))],
+    "c": [(MOMENTS.map(lambda t: t and t.time()), pl.Time)],
+    "z": [(st.none(), pl.Null), (TEXTS, pl.String)],
+}
+
+
+@st.composite
+def mixed_tables(draw: st.DrawFn, *, fitted: bool = False) -> pl.DataFrame:
+    """Draw a table of every kind of column; ``fitted`` ones have the first type of each."""
+    n = draw(st.integers(1, 12))
+    chosen = {name: types[0] if fitted else draw(st.sampled_from(types)) for name, types in CELLS.items()}
+    return pl.DataFrame(
+        [
+            pl.Series(name, draw(st.lists(values, min_size=n, max_size=n)), dtype=dtype, strict=False)
+            for name, (values, dtype) in chosen.items()
+        ]
+    )
+
+
+@given(mixed_tables(fitted=True), mixed_tables(), st.integers(1, 4))
+@settings(max_examples=80, deadline=None)
+@pytest.mark.filterwarnings("ignore::whitecrow.core.errors.WhitecrowWarning")
+def test_few_rows_are_encoded_bit_for_bit_as_many_are(trained, table, max_levels):
+    encoder = TableEncoder(max_levels=max_levels).fit(trained)
+    few = [encoder.transform(table[k]) for k in range(table.height)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "_FEW_ROWS", -1)
+        many = encoder.transform(table)
+    assert np.concatenate(few).tobytes() == many.tobytes()
+
+
+@given(
+    st.lists(st.none() | st.integers(-(2**63), 2**63 - 1) | st.integers(-(10**13), 10**13), max_size=6),
+    st.sampled_from(["ms", "us", "ns"]),
+)
+@settings(max_examples=300, deadline=None)
+def test_times_are_read_off_the_calendar_of_polars(ticks, unit):
+    at = pl.Series("t", ticks, dtype=pl.Int64).cast(pl.Datetime(unit))
+    (minutes, weekdays), missing = time_steps(at, ("hour", "weekday"))
+    assert missing.tolist() == at.is_null().to_list()
+    present, known = ~missing, at.drop_nulls()
+    minute = known.dt.hour().cast(pl.Int64) * 60 + known.dt.minute()
+    assert minutes[present].tolist() == minute.fill_null(0).to_list()
+    assert weekdays[present].tolist() == (known.dt.weekday() - 1).to_list()
+
+
+@pytest.mark.parametrize("year", [-262_143, -262_142, 262_142, 262_143])
+def test_the_calendar_ends_where_that_of_polars_does(year):
+    first = np.datetime64(f"{year:05d}-01-01", "D").astype(np.int64)
+    at = pl.Series("t", [(first + day) * 86_400_000 + 46_860_000 for day in (-1, 0, 364, 365)]).cast(pl.Datetime("ms"))
+    (minutes,), _ = time_steps(at, ("hour",))
+    assert minutes.tolist() == (at.dt.hour().cast(pl.Int64) * 60 + at.dt.minute()).fill_null(0).to_list()
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/St_Johns", "Asia/Kathmandu"])
+def test_times_with_a_zone_are_read_off_its_clock(zone):
+    # Across both changes of the clock, a quarter of an hour apart.
+    utc = pl.datetime_range(datetime(2025, 12, 1), datetime(2026, 12, 1), "15m", time_zone="UTC", eager=True)
+    at = utc.dt.convert_time_zone(zone)
+    (minutes, weekdays), _ = time_steps(at, ("hour", "weekday"))
+    assert minutes.tolist() == (at.dt.hour().cast(pl.Int64) * 60 + at.dt.minute()).to_list()
+    assert weekdays.tolist() == (at.dt.weekday().cast(pl.Int64) - 1).to_list()
+
+
+def test_time_of_day_is_read_to_the_minute():
+    at = pl.Series("t", [time(0), None, time(23, 59, 59, 999_999), time(7, 5)])
+    (minutes,), missing = time_steps(at, ("hour",))
+    assert minutes.tolist() == [0, 0, 1439, 425]
+    assert missing.tolist() == [False, True, False, False]
+
+
+@pytest.mark.parametrize("n", [1, 5000])
+def test_rare_and_unseen_levels_keep_apart_in_few_rows_and_in_many(n):
+    texts = ["a"] * 9 + ["b"] * 8 + [f"rare {k}" for k in range(300)] + [None]
+    encoder = TableEncoder(max_levels=2).fit(pl.DataFrame({"s": texts}))
+    assert encoder.feature_names_ == ["s=a", "s=b", "s=(missing)", "s=(rare)", "s=(unseen)"]
+    for text, slot in {"b": 1, None: 2, "rare 0": 3, "rare 299": 3, "rare 300": 4, "": 4}.items():
+        encoded = encoder.transform(pl.DataFrame({"s": pl.Series([text] * n, dtype=pl.String)}))
+        assert encoded.sum(axis=0).tolist() == [n * (k == slot) for k in range(5)]
 
 
 @given(TABLES, st.sampled_from(["standard", "minmax", "none"]))

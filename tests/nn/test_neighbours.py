@@ -1,5 +1,6 @@
 """The neighbour search is the exhaustive one in float64, copies counted."""
 
+import gc
 import math
 
 import numpy as np
@@ -108,6 +109,55 @@ def test_neighbours_do_not_depend_on_the_other_rows() -> None:
     _, together = search(x, X, 7)
     alone = torch.cat([search(row, X, 7)[1] for row in x.split(1)])
     assert torch.equal(together, alone)
+
+
+def test_rows_that_fill_a_block_up_change_nothing() -> None:
+    x, X = clouds()["lattice"]
+    rows, counts, _ = reference_rows(X, None, 1, 0)
+    filled = torch.cat([x[:3], torch.zeros(300, 3), x[3:5], torch.zeros(100, 3)])
+    assert torch.equal(nearest(filled, rows, counts, 7)[[0, 1, 2, 303, 304]], nearest(x[:5], rows, counts, 7))
+    assert torch.equal(nearest(filled, rows, counts, 7)[[3, 404]], nearest(torch.zeros(2, 3), rows, counts, 7))
+
+
+def test_a_reference_that_is_written_to_is_searched_as_it_stands() -> None:
+    x, X = clouds()["normal"]
+    rows, counts, _ = reference_rows(X, None, 1, 0)
+    before = nearest(x, rows, counts, 4)
+    stacked = torch.stack([rows, rows])
+    view = stacked[0]
+    assert torch.equal(nearest(x, view, counts, 4), before)
+    stacked[0] = rows.flip(0)  # through the tensor that it is a view of
+    assert torch.equal(nearest(x, view, counts, 4), len(rows) - 1 - before)
+    view.data = rows.clone()
+    assert torch.equal(nearest(x, view, counts, 4), before)
+    with torch.inference_mode():
+        uncounted = rows.clone()
+        assert torch.equal(nearest(x, uncounted, counts, 4), before)
+        uncounted.copy_(rows.flip(0))
+        assert torch.equal(nearest(x, uncounted, counts, 4), len(rows) - 1 - before)
+
+
+def test_the_index_of_a_reference_is_made_once_and_goes_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, X = clouds()["normal"]
+    rows, counts, _ = reference_rows(X, None, 1, 0)
+    made = []
+    monkeypatch.setattr(neighbours, "_Index", lambda rows, make=neighbours._Index: made.append(1) or make(rows))
+    for row in x.split(20):
+        nearest(row, rows, counts, 3)
+    assert len(made) == 1
+    known = len(neighbours._INDEXES)
+    del rows
+    gc.collect()
+    assert len(neighbours._INDEXES) == known - 1
+
+
+@pytest.mark.parametrize("kind", clouds())
+def test_an_index_too_large_to_keep_finds_the_same(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, X = clouds()[kind]
+    _, kept = search(x, X, 9)
+    monkeypatch.setattr(neighbours, "_KEPT_NUMBERS", 0)
+    _, again = search(x, X, 9)
+    assert torch.equal(kept, again)
 
 
 def test_a_row_that_is_not_finite_ends_the_search() -> None:

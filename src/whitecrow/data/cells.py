@@ -1,6 +1,8 @@
 """What the text in a cell stands for: a number, a truth value, a date, or text."""
 
 import re
+from collections.abc import Iterator
+from itertools import chain
 
 import polars as pl
 
@@ -52,20 +54,25 @@ def cast_text(cells: pl.Series, dtype: pl.DataType) -> pl.Series:
     if isinstance(dtype, pl.Datetime):
         return _datetimes(cells).cast(dtype)
     if isinstance(dtype, pl.Time):
-        return _first_of([cells.str.to_time(form, strict=False) for form in _TIMES])
+        return _first_of(cells, (cells.str.to_time(form, strict=False) for form in _TIMES))
     return cells.cast(dtype, strict=False)
 
 
 def _datetimes(cells: pl.Series) -> pl.Series:
-    zoned = [
+    plain = (cells.str.to_datetime(form, time_unit="us", strict=False) for form in _DATETIMES)
+    zoned = (
         cells.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False).dt.replace_time_zone(None)
         for form in _ZONED
-    ]
-    return _first_of([cells.str.to_datetime(form, time_unit="us", strict=False) for form in _DATETIMES] + zoned)
+    )
+    return _first_of(cells, chain(plain, zoned))
 
 
-def _first_of(readings: list[pl.Series]) -> pl.Series:
-    return pl.select(pl.coalesce(*[pl.lit(reading) for reading in readings])).to_series()
+def _first_of(cells: pl.Series, readings: Iterator[pl.Series]) -> pl.Series:
+    found = next(readings)
+    # Most columns keep to one form, so the other forms are tried only for what is still unread.
+    while found.null_count() > cells.null_count() and (reading := next(readings, None)) is not None:
+        found = reading if found.null_count() == len(found) else found.zip_with(found.is_not_null(), reading)
+    return found
 
 
 def possible_types(cells: pl.Series, types: tuple[pl.DataType, ...]) -> tuple[pl.DataType, ...]:

@@ -6,7 +6,8 @@ features are depends on that row alone.
 
 import hashlib
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -28,10 +29,11 @@ __all__ = [
 Scaling = Literal["standard", "minmax", "none"]
 
 _LARGEST = float(np.finfo(np.float32).max)
-_MINUTES = 2 * np.pi * np.arange(1440) / 1440
-_DAYS = 2 * np.pi * np.arange(7) / 7
+_FEW_ROWS = 1024  # up to which a look-up per row takes less time than the queries of polars
 _DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_CYCLES = {"hour": _MINUTES, "weekday": _DAYS}
+_CYCLES = {"hour": 2 * np.pi * np.arange(1440) / 1440, "weekday": 2 * np.pi * np.arange(7) / 7}
+# Tables and not a sine per row: the same minute gives the same bits in every row.
+_WAVES = {part: (np.sin(angles), np.cos(angles)) for part, angles in _CYCLES.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +63,7 @@ class NumberColumn:
         """Write the features and return how many values are missing without a feature that says so."""
         values = number_values(column, self.kind)
         absent = np.isnan(values)
-        count = int(absent.sum())
+        count = int(np.count_nonzero(absent))
         if count:
             values = np.where(absent, self.mean, values)
         out[:, self.start] = scaled(values, self.offset, self.scale, self.limit)
@@ -106,6 +108,14 @@ class CategoryColumn:
     missing: bool
     rare: np.ndarray
     shares: np.ndarray
+    _slot_of: dict[str | None, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Keep the slot of each level at hand for batches of few rows."""
+        slots: dict[str | None, int] = {level: slot for slot, level in enumerate(self.levels)}
+        if self.missing:
+            slots[None] = len(self.levels)
+        object.__setattr__(self, "_slot_of", slots)
 
     @property
     def slots(self) -> list[str]:
@@ -122,24 +132,45 @@ class CategoryColumn:
 
     def encode(self, column: pl.Series, out: np.ndarray) -> int:
         """Write the features, as :meth:`NumberColumn.encode` does."""
-        codes = self._codes(text_values(column))
+        texts = text_values(column)
+        codes = self._codes_of_few(texts.to_list()) if len(texts) <= _FEW_ROWS else self._codes_of_many(texts)
         rows = np.flatnonzero(codes >= 0)
         out[rows, self.start + codes[rows]] = 1
         return 0
 
-    def _codes(self, texts: pl.Series) -> np.ndarray:
+    def _codes_of_few(self, texts: list[str | None]) -> np.ndarray:
+        """Return the slots of texts, looked up one by one: a single row costs a hundredth of the queries below."""
+        unseen = self._unseen
+        codes = {text: self._slot_of.get(text, unseen) for text in set(texts)}
+        if self.rare.size:
+            others = [text for text in codes if text is not None and text not in self._slot_of]
+            for text, rare in zip(others, self._are_rare(others), strict=True):
+                codes[text] -= int(rare)
+        return np.array([codes[text] for text in texts], dtype=np.int64)
+
+    def _codes_of_many(self, texts: pl.Series) -> np.ndarray:
+        """Return the same slots by queries over the whole column."""
         known = texts.cast(pl.Enum(self.levels), strict=False).to_physical().cast(pl.Int64)
+        codes = known.fill_null(self._unseen).to_numpy(writable=True)
         if self.declared or not known.null_count():
-            return known.fill_null(-1).to_numpy()
-        unseen = len(self.levels) + self.missing + bool(self.rare.size)
-        codes = known.fill_null(unseen).to_numpy(writable=True)
+            return codes
         if self.missing:
             codes[texts.is_null().to_numpy()] = len(self.levels)
         if self.rare.size:
             others = texts.filter(known.is_null()).drop_nulls().unique()
-            rare = others.filter(pl.Series(np.isin(digests(others), self.rare)))
-            codes[texts.is_in(rare.implode()).fill_null(False).to_numpy()] = len(self.levels) + self.missing
+            rare = others.filter(pl.Series(self._are_rare(others)))
+            codes[texts.is_in(rare.implode()).fill_null(False).to_numpy()] = self._unseen - 1
         return codes
+
+    @property
+    def _unseen(self) -> int:
+        """The slot of a text that is no level, the last one, with the slot of rare ones before it; -1 for none."""
+        return -1 if self.declared else len(self.levels) + self.missing + bool(self.rare.size)
+
+    def _are_rare(self, texts: Iterable[str]) -> np.ndarray:
+        found = digests(texts)
+        place = np.searchsorted(self.rare, found)
+        return self.rare[np.minimum(place, self.rare.size - 1)] == found
 
     def decode(self, features: np.ndarray) -> pl.Series:
         """Return the values that features [n, D] stand for, for display."""
@@ -182,19 +213,17 @@ class DateColumn:
 
     def encode(self, column: pl.Series, out: np.ndarray) -> int:
         """Write the features, as :meth:`NumberColumn.encode` does."""
-        column = time_values(column, self.parts)
-        absent = column.is_null().to_numpy()
+        steps, absent = time_steps(time_values(column, self.parts), self.parts)
+        count = int(np.count_nonzero(absent))
         at = self.start
-        for part in self.parts:
-            # A table and not a sine per row: the same minute gives the same bits in every row.
-            steps = time_steps(column, part).fill_null(0).to_numpy()
-            for wave in (np.sin, np.cos):
-                out[:, at] = np.where(absent, 0.0, wave(_CYCLES[part])[steps])
+        for part, step in zip(self.parts, steps, strict=True):
+            for wave in _WAVES[part]:
+                out[:, at] = np.where(absent, 0.0, wave[step]) if count else wave[step]
                 at += 1
         if self.missing:
             out[:, at] = absent
             return 0
-        return int(absent.sum())
+        return count
 
     def decode(self, features: np.ndarray) -> pl.Series:
         """Return the values that features [n, D] stand for, for display."""
@@ -325,9 +354,10 @@ def _fit_date(column: pl.Series, start: int) -> DateColumn:
     elif isinstance(column.dtype, pl.Time):
         parts = ("hour",)
     present = column.drop_nulls()
+    steps, _ = time_steps(time_values(present, parts), parts)
     shares = [
-        np.bincount(time_steps(present, part).to_numpy() // (60 if part == "hour" else 1), minlength=length)
-        for part, length in zip(parts, share_lengths(parts), strict=True)
+        np.bincount(step // (60 if part == "hour" else 1), minlength=length)
+        for part, step, length in zip(parts, steps, share_lengths(parts), strict=True)
     ]
     missing = column.null_count() > 0
     return DateColumn(column.name, start, parts, missing, np.concatenate(shares) / max(len(present), 1))
@@ -338,7 +368,7 @@ def share_lengths(parts: tuple[str, ...]) -> list[int]:
     return [24 if part == "hour" else 7 for part in parts]
 
 
-def digests(texts: pl.Series) -> np.ndarray:
+def digests(texts: Iterable[str]) -> np.ndarray:
     """Return a 64-bit hash of each text.
 
     Rare levels are kept as hashes: a column of names or addresses would otherwise be written out in full

@@ -158,11 +158,11 @@ class TableEncoder:
         """
         self._check_fitted()
         table = self._arranged(as_table(X))
-        if isinstance(table, pl.DataFrame):
-            out = np.zeros((table.height, self.n_features_out_), dtype=np.float32)
+        if isinstance(table, list):
+            out = np.zeros((len(table[0]), self.n_features_out_), dtype=np.float32)
             missing: Counter[str] = Counter()
-            for first in range(0, table.height, _BLOCK_ROWS):
-                self._encode_part(table.slice(first, _BLOCK_ROWS), out[first : first + _BLOCK_ROWS], missing)
+            for first in range(0, len(out), _BLOCK_ROWS):
+                self._encode_part(table, first, out[first : first + _BLOCK_ROWS], missing)
             _warn_of_missing(missing)
             return out
         out = np.empty((len(table), self.n_features_out_), dtype=np.float32)
@@ -294,18 +294,19 @@ class TableEncoder:
         widths = [len(column.feature_names) for column in columns]
         self.column_of_feature_ = np.repeat(np.arange(len(columns)), widths)
 
-    def _encode_part(self, part: pl.DataFrame, out: np.ndarray, missing: Counter[str]) -> None:
-        for column, values in zip(self.columns_, part, strict=True):
-            missing[column.name] += column.encode(values, out)
+    def _encode_part(self, table: list[pl.Series], first: int, out: np.ndarray, missing: Counter[str]) -> None:
+        """Write the features of the rows from ``first`` on, as many as ``out`` has."""
+        for column, values in zip(self.columns_, table, strict=True):
+            missing[column.name] += column.encode(values.slice(first, len(out)), out)
 
-    def _fill_from_table(self, table: pl.DataFrame, block: np.ndarray) -> Iterator[int]:
+    def _fill_from_table(self, table: list[pl.Series], block: np.ndarray) -> Iterator[int]:
         missing: Counter[str] = Counter()
         # Encoded in larger blocks than are asked for, because each column costs a call; but in blocks, so that
         # temporaries stay small and the scattered writes stay in the cache.
-        for first in range(0, table.height, _BLOCK_ROWS):
-            part = table.slice(first, _BLOCK_ROWS)
-            features = np.zeros((part.height, self.n_features_out_), dtype=np.float32)
-            self._encode_part(part, features, missing)
+        n = len(table[0])
+        for first in range(0, n, _BLOCK_ROWS):
+            features = np.zeros((min(_BLOCK_ROWS, n - first), self.n_features_out_), dtype=np.float32)
+            self._encode_part(table, first, features, missing)
             for start in range(0, len(features), len(block)):
                 rows = features[start : start + len(block)]
                 block[: len(rows)] = rows
@@ -348,7 +349,8 @@ class TableEncoder:
                 block[:n, places] = features
             yield n
 
-    def _arranged(self, table: pl.DataFrame | np.ndarray) -> pl.DataFrame | np.ndarray:
+    def _arranged(self, table: pl.DataFrame | np.ndarray) -> list[pl.Series] | np.ndarray:
+        """Return an array as it is, and of a table the columns that were fitted, in their order."""
         names = [column.name for column in self.columns_]
         if isinstance(table, np.ndarray):
             if self._source == "table" and any(column.kind != "number" for column in self.columns_):
@@ -359,16 +361,17 @@ class TableEncoder:
                 )
             self._check_width(table.shape[1])
             return table
-        absent = [name for name in names if name not in table.columns]
+        given = set(table.columns)
+        absent = [name for name in names if name not in given]
         if self._source == "array" and len(absent) == len(names):
             self._check_width(table.shape[1])
-            return table.rename(dict(zip(table.columns, names, strict=True)))
+            return [values.alias(name) for name, values in zip(names, table.get_columns(), strict=True)]
         if absent:
             raise DataError(
                 f"The table has no column {', '.join(map(repr, absent))}, which the training table had. "
                 f"Its columns are: {', '.join(table.columns)}."
             )
-        return table.select(names)
+        return [table.get_column(name) for name in names]
 
     def _check_width(self, width: int) -> None:
         if width != len(self.columns_):

@@ -432,6 +432,8 @@ class Detector(Fields, OutlierMixin, BaseEstimator):
         with torch.inference_mode(), threads_for(size * replicas.n, heavy=replicas.foreign):
             block = torch.zeros(size, width)
             for filled in fill(block.numpy()):
+                # No stale rows behind the last ones: a search does equal rows once.
+                block[filled:] = 0
                 replicas.seek_noise(0)
                 yield replicas.scores(hook, block.to(device))[:, :filled].cpu().numpy()
 

@@ -86,12 +86,12 @@ def score_batch(batch: Batch, model: "str | os.PathLike[str] | Detector", prefix
         else:
             detector.encoder_.transform(rows)  # the columns are checked all the same
             scores = np.empty(0)
-    columns = dict(zip(added_names(prefix), _added(scores, detector), strict=True))
+    columns = _added(scores, detector, prefix)
     out: Any = batch
     if isinstance(batch, pl.DataFrame):
-        return out.with_columns(**columns)
-    for name, column in columns.items():
-        out = out.append_column(name, column.to_arrow())
+        return out.hstack(columns)
+    for column in columns:
+        out = out.append_column(column.name, column.to_arrow())
     return out
 
 
@@ -160,17 +160,19 @@ def with_scores(
         If the table has a column of one of these names.
     """
     _check_names(table.columns, prefix)
-    return table.with_columns(**dict(zip(added_names(prefix), _added(scores, detector), strict=True)))
+    return table.hstack(_added(scores, detector, prefix))
 
 
-def _added(scores: NDArray[np.float64], detector: "Detector") -> tuple[pl.Series, pl.Series, pl.Series]:
+def _added(scores: NDArray[np.float64], detector: "Detector", prefix: str) -> list[pl.Series]:
     calibration = detector.calibration_scores_
     p = p_values(calibration, scores) if len(calibration) and len(scores) else [None] * len(scores)
-    return (
-        pl.Series(scores, dtype=pl.Float64),
-        pl.Series(p, dtype=pl.Float64),
-        pl.Series(scores > detector.threshold_, dtype=pl.Boolean),
-    )
+    # Their order is that of added_names. Joined as they are, they cost no query.
+    score, p_value, is_anomaly = added_names(prefix)
+    return [
+        pl.Series(score, scores, dtype=pl.Float64),
+        pl.Series(p_value, p, dtype=pl.Float64),
+        pl.Series(is_anomaly, scores > detector.threshold_, dtype=pl.Boolean),
+    ]
 
 
 def _check_names(names: list[str], prefix: str) -> None:

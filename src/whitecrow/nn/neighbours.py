@@ -1,9 +1,11 @@
 """Nearest neighbours, exact in float64, among distinct rows that carry their number of copies."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from whitecrow.nn.noise import derive_seed
 
@@ -13,6 +15,7 @@ _QUERY_ROWS = 256
 _BLOCK_ROWS = 2048
 _BLOCK_NUMBERS = 1 << 22
 _SPARE = 4
+_KEPT_NUMBERS = 1 << 23  # of an index: 64 MiB; a larger one is computed anew for each search
 
 
 class Reference(NamedTuple):
@@ -107,7 +110,8 @@ def nearest(x: Tensor, rows: Tensor, counts: Tensor, k: int) -> Tensor:
     many rows closer together than the rounding error) it is repeated with more candidates.
     """
     with torch.no_grad():
-        return torch.cat([_nearest(block, rows, counts, k) for block in x.detach().split(_QUERY_ROWS)])
+        index = _index_of(rows)
+        return torch.cat([_nearest(block, rows, counts, index, k) for block in x.detach().split(_QUERY_ROWS)])
 
 
 def distances(x: Tensor, rows: Tensor, index: Tensor) -> Tensor:
@@ -118,21 +122,78 @@ def distances(x: Tensor, rows: Tensor, index: Tensor) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def _nearest(x: Tensor, rows: Tensor, counts: Tensor, k: int) -> Tensor:
-    index = torch.empty(len(x), k, dtype=torch.int64, device=x.device)
+class _Index:
+    """What a search needs to know of the reference rows, whatever is sought.
+
+    Attributes
+    ----------
+    centre : Tensor [D], float64
+        Mean of the rows. Centring keeps the products small where the data lie far from the origin.
+    """
+
+    def __init__(self, rows: Tensor) -> None:
+        self.centre = rows.mean(0, dtype=torch.float64)
+        self._kept = list(self._blocks(rows)) if rows.numel() <= _KEPT_NUMBERS else None
+
+    def blocks(self, rows: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Yield the first row of each block, and ``[n, D + 1]``: its rows, centred, and their squares, shrunk."""
+        yield from self._blocks(rows) if self._kept is None else self._kept
+
+    def _blocks(self, rows: Tensor) -> Iterator[tuple[int, Tensor]]:
+        for start in range(0, len(rows), _BLOCK_ROWS):
+            b = rows[start : start + _BLOCK_ROWS].double() - self.centre
+            yield start, torch.cat([b, _shrink(rows) * torch.linalg.vecdot(b, b).unsqueeze(1)], 1)
+
+
+_INDEXES = WeakTensorKeyDictionary()
+
+
+def _index_of(rows: Tensor) -> _Index:
+    """Return the index of reference rows, made once for as long as they live and nothing is written to them."""
+    if rows.is_inference():
+        return _Index(rows)  # torch does not count what is written to such a tensor
+    state = rows._version, rows.data_ptr()
+    known = _INDEXES.get(rows)
+    if known is None or known[0] != state:
+        known = _INDEXES[rows] = state, _Index(rows)
+    return known[1]
+
+
+def _shrink(rows: Tensor) -> float:
+    """Return 1 less twice a bound of the rounding errors of products, squares, sums and centring.
+
+    They are relative to :math:`|a|^2 + |b|^2`.
+    """
+    return 1 - 2 * (rows.shape[1] + 8) * torch.finfo(torch.float64).eps
+
+
+def _nearest(x: Tensor, rows: Tensor, counts: Tensor, index: _Index, k: int) -> Tensor:
+    if not len(x):
+        return torch.empty(0, k, dtype=torch.int64, device=x.device)
+    # A block of one size is filled up with equal rows where few are asked for: these are sought once.
+    sought = (x != x[-1]).any(1)
+    sought[-1] = True
+    place = torch.where(sought, sought.cumsum(0), sought.sum()) - 1
+    return _sought(x[sought], rows, counts, index, k)[place]
+
+
+def _sought(x: Tensor, rows: Tensor, counts: Tensor, index: _Index, k: int) -> Tensor:
+    found = torch.empty(len(x), k, dtype=torch.int64, device=x.device)
     open_rows = torch.arange(len(x), device=x.device)
     width = k + _SPARE
     while len(open_rows):
-        found, complete = _among_candidates(x[open_rows], rows, counts, k, min(width, len(rows)))
-        index[open_rows[complete]] = found[complete]
+        nearest_rows, complete = _among_candidates(x[open_rows], rows, counts, index, k, min(width, len(rows)))
+        found[open_rows[complete]] = nearest_rows[complete]
         open_rows = open_rows[~complete]
         width *= 8
-    return index
+    return found
 
 
-def _among_candidates(x: Tensor, rows: Tensor, counts: Tensor, k: int, width: int) -> tuple[Tensor, Tensor]:
+def _among_candidates(
+    x: Tensor, rows: Tensor, counts: Tensor, index: _Index, k: int, width: int
+) -> tuple[Tensor, Tensor]:
     """Return the k nearest ``[B, k]`` among ``width`` candidates, and whether no other row can be nearer ``[B]``."""
-    candidates, bound = _candidates(x, rows, width)
+    candidates, bound = _candidates(x, rows, index, width)
     distance = distances(x, rows, candidates)
     distance, order = distance.sort(dim=1, stable=True)
     candidates = candidates.gather(1, order)
@@ -146,27 +207,22 @@ def _among_candidates(x: Tensor, rows: Tensor, counts: Tensor, k: int, width: in
     return candidates.gather(1, place), (farthest.square() * rounding < bound) | bound.isinf()
 
 
-def _candidates(x: Tensor, rows: Tensor, width: int) -> tuple[Tensor, Tensor]:
+def _candidates(x: Tensor, rows: Tensor, index: _Index, width: int) -> tuple[Tensor, Tensor]:
     """Return the rows with the ``width`` lowest bounds ``[B, width]`` by index, and a bound ``[B]`` for all others."""
     if width == len(rows):
         everything = torch.arange(width, device=x.device).expand(len(x), width)
         return everything, torch.full((len(x),), torch.inf, dtype=torch.float64, device=x.device)
-    # Centring keeps the products small where the data lie far from the origin.
-    centre = rows.mean(0, dtype=torch.float64)
-    # Twice a bound of the rounding errors of products, squares, sums and centring, relative to |a|^2 + |b|^2.
-    shrink = 1 - 2 * (x.shape[1] + 8) * torch.finfo(torch.float64).eps
-    a = x.double() - centre
+    a = x.double() - index.centre
     # The squares of the reference rows enter as one more column of the product.
     query = torch.cat([-2 * a, torch.ones_like(a[:, :1])], 1)
     best = torch.empty(len(x), 0, dtype=torch.float64, device=x.device)
-    index = torch.empty(len(x), 0, dtype=torch.int64, device=x.device)
-    for start in range(0, len(rows), _BLOCK_ROWS):
-        b = rows[start : start + _BLOCK_ROWS].double() - centre
-        bounds = query @ torch.cat([b, shrink * torch.linalg.vecdot(b, b).unsqueeze(1)], 1).T
-        lowest, place = bounds.topk(min(width, len(b)), dim=1, largest=False, sorted=False)
-        best, index = torch.cat([best, lowest], 1), torch.cat([index, place + start], 1)
+    place = torch.empty(len(x), 0, dtype=torch.int64, device=x.device)
+    for start, block in index.blocks(rows):
+        bounds = query @ block.T
+        lowest, within = bounds.topk(min(width, len(block)), dim=1, largest=False, sorted=False)
+        best, place = torch.cat([best, lowest], 1), torch.cat([place, within + start], 1)
         if best.shape[1] > width:
             best, kept = best.topk(width, dim=1, largest=False, sorted=False)
-            index = index.gather(1, kept)
-    bound = best.amax(1) + shrink * a.square().sum(1)
-    return index.sort(dim=1).values, bound
+            place = place.gather(1, kept)
+    bound = best.amax(1) + _shrink(rows) * a.square().sum(1)
+    return place.sort(dim=1).values, bound
