@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError, Parameter
 
-from whitecrow.cli import data, demo, detectors, evaluate, explain, fit, inspect, reproduce, score, select, study
+from whitecrow.cli import data, demo, detectors, evaluate, explain, fit, inspect, reproduce, score, select, serve, study
 from whitecrow.cli.console import fail
 from whitecrow.core.errors import ParameterError, UnknownNameError, WhitecrowError
 
@@ -34,6 +34,7 @@ app.command(explain.explain)
 app.command(evaluate.evaluate)
 app.command(inspect.inspect)
 app.command(select.select)
+app.command(serve.serve)
 app.command(study.app)
 app.command(reproduce.app)
 app.command(data.app)

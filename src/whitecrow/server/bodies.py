@@ -3,6 +3,7 @@
 import io
 import re
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import anyio.to_thread
 import polars as pl
 from starlette.requests import Request
 
-from whitecrow.core.errors import FileFormatError
+from whitecrow.core.errors import FileFormatError, WhitecrowWarning
 from whitecrow.data.delimited import TextTable
 from whitecrow.server.arrow_sizes import check_arrow_file, check_arrow_stream
 from whitecrow.server.errors import BodyTooLargeError, MediaTypeError, RequestError
@@ -19,8 +20,9 @@ from whitecrow.server.inflate import inflate
 from whitecrow.server.json_table import read_json
 from whitecrow.server.parquet_sizes import check_parquet
 from whitecrow.server.settings import Settings
+from whitecrow.server.uploads import Upload
 
-__all__ = ["MEDIA_TYPES", "TableBody", "read_body"]
+__all__ = ["MEDIA_TYPES", "TableBody", "read_body", "read_upload"]
 
 _INLINE_BYTES = 32 << 10  # of JSON: read in less time than it takes to hand it to a thread
 _AT_ONCE = 2  # tables read at the same time: each may take several times the bytes of its body
@@ -47,14 +49,16 @@ class TableBody:
 
         Small JSON is read at once, everything else in a thread, two at a time.
         """
-        data = bytearray()
+        chunks: list[bytes] = []
+        size = 0
         async for chunk in request.stream():
-            data += chunk
-            if len(data) > self.settings.max_body_bytes:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > self.settings.max_body_bytes:
                 raise _too_many_bytes(self.settings)
         kind = request.headers.get("content-type", "")
         encoding = request.headers.get("content-encoding", "")
-        body = bytes(data)
+        body = b"".join(chunks)
         if _media_type(kind) == "application/json" and not encoding and len(body) <= _INLINE_BYTES:
             return read_body(body, kind, encoding, self.settings)
         return await anyio.to_thread.run_sync(read_body, body, kind, encoding, self.settings, limiter=self._turns)
@@ -103,6 +107,33 @@ def read_body(data: bytes, content_type: str, encoding: str, settings: Settings)
     if read is _csv:
         data = _as_utf8(data, content_type)
     return _checked(read(data, settings), settings)
+
+
+def read_upload(upload: Upload, settings: Settings) -> pl.DataFrame:
+    """Return the table in an uploaded file, within the limits on bodies; see :func:`read_body`.
+
+    Text may hold lines in Latin-1, as files of old do.
+
+    Raises
+    ------
+    BodyTooLargeError
+        If there are more bytes, rows, columns or cells than allowed, compressed or not.
+    RequestError
+        If it is damaged or truncated, or holds nested or binary columns.
+    FileFormatError
+        If text, Arrow or Parquet is damaged, truncated or ragged.
+    MediaTypeError
+        If the file is of another kind than it says.
+    """
+    data = upload.path.read_bytes()
+    if upload.kind in ("parquet", "arrow"):
+        return _checked(_binary(data, settings), settings)
+    data = inflate(data, "gzip" if upload.kind == "csv.gz" else "", settings.max_body_bytes)
+    if not data or data.startswith(_BINARY):
+        raise MediaTypeError("The file holds no text, but it is named like text. Rename it, or save it again.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", WhitecrowWarning)
+        return _checked(_csv(data, settings), settings)
 
 
 def _csv(data: bytes, settings: Settings) -> pl.DataFrame:

@@ -6,6 +6,7 @@
     └── RequestError            (ValueError)  400  the request cannot be understood
         ├── BodyTooLargeError                 413  more bytes, rows, columns or cells than the server takes
         ├── MediaTypeError                    415  a content type or encoding that the server does not read
+        ├── ColumnsError                      422  rows lack columns that the model reads, or have others
         └── OverloadedError                   503  too much waits already; the same request may succeed later
 """
 
@@ -15,7 +16,7 @@ from typing import ClassVar
 
 from whitecrow.core.errors import WhitecrowError
 
-__all__ = ["BodyTooLargeError", "FieldError", "MediaTypeError", "OverloadedError", "RequestError"]
+__all__ = ["BodyTooLargeError", "ColumnsError", "FieldError", "MediaTypeError", "OverloadedError", "RequestError"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,12 @@ class MediaTypeError(RequestError):
     """A body is of a content type or encoding that the server does not read."""
 
     status = 415
+
+
+class ColumnsError(RequestError):
+    """Rows lack columns that the model reads, or have columns that it does not."""
+
+    status = 422
 
 
 class OverloadedError(RequestError):

@@ -49,6 +49,8 @@ class Settings:
         Most bytes that a Parquet or Arrow body may come to once its pages are decompressed.
     request_seconds : float, default=60
         Seconds within which a request body must have arrived.
+    work_seconds : float, default=60
+        Seconds that a request waits for what it asks to be computed.
     max_concurrent : int, default=64
         Requests answered at once.
     max_waiting : int, default=1024
@@ -84,6 +86,7 @@ class Settings:
     max_cells: Count = 60_000_000
     max_decoded_bytes: Count = 512 << 20
     request_seconds: Positive = 60.0
+    work_seconds: Positive = 60.0
     max_concurrent: Count = 64
     max_waiting: Count = 1024
     batch_rows: Count = 16_384

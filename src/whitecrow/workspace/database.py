@@ -22,7 +22,7 @@ CREATE TABLE datasets (
     settings TEXT NOT NULL, profile TEXT NOT NULL, labels TEXT, created TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE runs (
-    id TEXT PRIMARY KEY, number INTEGER UNIQUE NOT NULL, name TEXT NOT NULL, dataset TEXT NOT NULL REFERENCES datasets,
+    id TEXT PRIMARY KEY, number INTEGER UNIQUE NOT NULL, name TEXT NOT NULL, dataset TEXT REFERENCES datasets,
     detector TEXT NOT NULL, request TEXT NOT NULL, state TEXT NOT NULL, error TEXT, created TEXT NOT NULL, begun TEXT,
     ended TEXT, pid INTEGER, pid_began INTEGER, stage TEXT, epoch INTEGER, epochs INTEGER, fraction REAL, loss REAL,
     version TEXT, threshold REAL, threshold_source TEXT, summary TEXT, report TEXT, cost TEXT, notes TEXT

@@ -1,6 +1,7 @@
 """One run, from its request to its model, scores and figures; what a worker process does."""
 
 import hashlib
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ def fit_run(datasets: Datasets, runs: Runs, feedback: Feedback, key: str, *, che
 
 def save_model(detector: Detector, runs: Runs, key: str) -> str:
     """Write a model file of a run and return its version, the first twelve digits of its SHA-256."""
-    draft = runs.folder(key) / "model.safetensors"
+    draft = runs.folder(key) / f"draft-{secrets.token_hex(8)}.safetensors"  # another may be written beside it
     detector.save(draft)
     with draft.open("rb") as stream:
         version = hashlib.file_digest(stream, "sha256").hexdigest()[:12]

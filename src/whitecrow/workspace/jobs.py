@@ -67,6 +67,11 @@ class Jobs:
         self._thread = threading.Thread(target=self._work, name="whitecrow-jobs", daemon=True)
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the queue is worked."""
+        return self._thread is not None and self._thread.is_alive()
+
     def submit(self, request: FitRequest, *, actor: str = "") -> RunRecord:
         """Queue a fit.
 
@@ -113,7 +118,9 @@ class Jobs:
         if self._runs.move(key, ("queued",), "cancelled"):
             return self._runs.get(key)
         with self._turn:
-            fit = self._fits.get(key)
+            record = self._runs.get(key)
+            # One that has ended may not have been looked at yet.
+            fit = self._fits.get(key) if record.state == "running" else None
             if fit is not None:
                 fit.worker.cancel()
                 fit.kill_at = fit.kill_at or time.monotonic() + _PATIENCE
@@ -139,6 +146,7 @@ class Jobs:
     def recover(self) -> None:
         """Mark running runs whose process has gone as interrupted, and remove what killed processes left behind."""
         self._datasets.tidy()
+        self._runs.tidy()
         for record in self._runs.all():
             if record.state == "running" and record.id not in self._fits:
                 alive = record.pid is not None and started(record.pid) == record.pid_began is not None

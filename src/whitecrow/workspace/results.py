@@ -61,7 +61,7 @@ class RunScores:
 
         Parameters
         ----------
-        part : {"train", "test", "left out"}, optional
+        part : {"train", "test", "left out", "all"}, optional
             By default the test rows, or all rows where every row trained.
 
         Raises
@@ -72,6 +72,8 @@ class RunScores:
         if part is None:
             test = np.flatnonzero(self.part == Part.TEST)
             return test if len(test) else np.arange(len(self))
+        if part == "all":
+            return np.arange(len(self))
         if part not in PART_NAMES:
-            raise DataError(f"There is no part {part!r}; accepted are {', '.join(PART_NAMES)}.")
+            raise DataError(f"There is no part {part!r}; accepted are {', '.join(PART_NAMES)} and all.")
         return np.flatnonzero(self.part == PART_NAMES[part])

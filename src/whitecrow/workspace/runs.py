@@ -32,8 +32,10 @@ class RunRecord:
         Counts the runs of the workspace from 1; a number is never given twice.
     name : str
         For display.
-    dataset, detector : str
-        What was fitted to what.
+    dataset : str or None
+        Data set that was fitted to; None for a model that was brought in.
+    detector : str
+        What was fitted.
     request : FitRequest
         All that was asked.
     state : {"queued", "running", "done", "failed", "cancelled", "interrupted"}
@@ -63,7 +65,7 @@ class RunRecord:
     id: str
     number: int
     name: str
-    dataset: str
+    dataset: str | None
     detector: str
     request: FitRequest
     state: State
@@ -182,6 +184,23 @@ class Runs:
             raise WorkspaceError(f"Run {record.number} ({record.name}) is {record.state} and has no model. {remedy}")
         return record
 
+    def version(self, key: str) -> str:
+        """Return the version of a run's model, without reading all else that is known of the run.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such run.
+        WorkspaceError
+            If it has no model, or not yet.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT version FROM runs WHERE id = ? AND state = 'done'", (key,)).fetchone()
+        version = self.done(key).version if row is None else row["version"]
+        if version is None:
+            raise WorkspaceError(f"The run {key} is done, but no model of it is recorded. Fit it again.")
+        return version
+
     def epochs(self, key: str, after: int = -1) -> list[Epoch]:
         """Return the epochs of a run behind a place, in order."""
         with self._database.reading() as connection:
@@ -200,16 +219,36 @@ class Runs:
         """Record a checked request as a queued run."""
         key = secrets.token_hex(6)
         with self._database.writing() as connection:
-            number = connection.execute(
-                "SELECT 1 + max((SELECT coalesce(max(number), 0) FROM runs), "
-                "(SELECT count(*) FROM audit WHERE action = 'run created'))"
-            ).fetchone()[0]
-            connection.execute(
-                "INSERT INTO runs (id, number, name, dataset, detector, request, state, created) "
-                "VALUES (?, ?, ?, ?, ?, ?, 'queued', ?)",
-                (key, number, request.name, request.dataset, request.detector, json.dumps(request.document()), now()),
-            )
+            self._insert(connection, key, request, "queued")
             self._database.note(connection, "run created", key, actor, request.document())
+        return self.get(key)
+
+    def bring_in(self, draft: Path, request: FitRequest, *, actor: str = "", **outcome: Any) -> RunRecord:
+        """Record a model that was fitted elsewhere as a run that is done and has no data set.
+
+        Parameters
+        ----------
+        draft : Path
+            Model file in this file system, which is moved.
+        request : FitRequest
+            Its name and detector, without a data set.
+        actor : str
+            Who brings it in, for the audit.
+        **outcome
+            ``version``, ``threshold``, ``threshold_source``, ``summary``.
+        """
+        key = secrets.token_hex(6)
+        folder = self.folder(key)
+        try:
+            with self._database.writing() as connection:
+                folder.mkdir()
+                draft.replace(self.model_file(key, outcome["version"]))
+                self._insert(connection, key, request, "done")
+                self._set(connection, key, ended=now(), fraction=1.0, notes=[], **outcome)
+                self._database.note(connection, "run created", key, actor, {"model": outcome["version"]})
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return self.get(key)
 
     def rename(self, key: str, name: str, *, actor: str = "") -> RunRecord:
@@ -296,13 +335,11 @@ class Runs:
         **outcome
             ``version``, ``threshold``, ``threshold_source``, ``summary``, ``report``, ``cost``, ``notes``.
         """
-        values = {name: json.dumps(value) if name in _JSON else value for name, value in outcome.items()}
         with self._database.writing() as connection:
-            connection.execute(
-                f"UPDATE runs SET state = 'done', fraction = 1, ended = ?, {', '.join(f'{n} = ?' for n in values)} "
-                "WHERE id = ? AND state = 'running'",
-                (now(), *values.values(), key),
-            )
+            state = connection.execute("SELECT state FROM runs WHERE id = ?", (key,)).fetchone()
+            if state is None or state["state"] != "running":
+                return
+            self._set(connection, key, state="done", fraction=1, ended=now(), **outcome)
             self._database.note(connection, "run done", key, detail={"version": outcome.get("version")})
 
     def set_threshold(self, key: str, threshold: float, source: str, version: str, *, actor: str = "") -> RunRecord:
@@ -315,6 +352,34 @@ class Runs:
             detail = {"threshold": threshold, "source": source, "version": version}
             self._database.note(connection, "threshold set", key, actor, detail)
         return self.get(key)
+
+    def tidy(self) -> None:
+        """Remove folders of runs that are not recorded, which processes that were killed left behind."""
+        # Nobody is between making a folder and recording its run while we alone may write.
+        with self._database.writing() as connection:
+            known = {row["id"] for row in connection.execute("SELECT id FROM runs")}
+            for folder in self._folder.iterdir():
+                if folder.name not in known:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+    @staticmethod
+    def _insert(connection: sqlite3.Connection, key: str, request: FitRequest, state: State) -> None:
+        number = connection.execute(
+            "SELECT 1 + max((SELECT coalesce(max(number), 0) FROM runs), "
+            "(SELECT count(*) FROM audit WHERE action = 'run created'))"
+        ).fetchone()[0]
+        row = key, number, request.name, request.dataset or None, request.detector, json.dumps(request.document())
+        connection.execute(
+            "INSERT INTO runs (id, number, name, dataset, detector, request, state, created) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*row, state, now()),
+        )
+
+    @staticmethod
+    def _set(connection: sqlite3.Connection, key: str, **given: Any) -> None:
+        values = {name: json.dumps(value) if name in _JSON else value for name, value in given.items()}
+        names = ", ".join(f"{name} = ?" for name in values)
+        connection.execute(f"UPDATE runs SET {names} WHERE id = ?", (*values.values(), key))
 
 
 def _record(row: sqlite3.Row) -> RunRecord:

@@ -1,6 +1,8 @@
 """A workspace: one folder with data sets, runs, models, feedback and audit."""
 
+import hashlib
 import os
+import secrets
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -8,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from whitecrow.core.errors import DataError
+from whitecrow.core import registry
+from whitecrow.core.errors import DataError, ParameterError
+from whitecrow.data.encoders import table_encoder
 from whitecrow.io import load
 from whitecrow.io.batches import load_once
+from whitecrow.metrics.alert_table import AlertTable, alert_table
 from whitecrow.workspace.audit import Audit
 from whitecrow.workspace.database import Database, WorkspaceError
 from whitecrow.workspace.datasets import Datasets
 from whitecrow.workspace.feedback import Feedback
 from whitecrow.workspace.fitting import save_model
 from whitecrow.workspace.jobs import Jobs
+from whitecrow.workspace.request import FitRequest
 from whitecrow.workspace.results import RunScores
 from whitecrow.workspace.runs import RunRecord, Runs
 
@@ -28,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Workspace"]
 
 _KEPT_RUNS = 8
+_KEPT_EXPLAINERS = 2
+_NAME_LENGTH = 200
 
 
 class Workspace:
@@ -70,10 +78,62 @@ class Workspace:
         self.audit = Audit(database)
         self.jobs = Jobs(self.folder, self.datasets, self.runs, at_once=fits_at_once)
         self._scores: OrderedDict[str, RunScores] = OrderedDict()
+        self._tables: OrderedDict[tuple[str, str | None], AlertTable] = OrderedDict()
+        self._explainers: OrderedDict[Path, Detector] = OrderedDict()
         self._turn = threading.Lock()
+        self._explaining = threading.Lock()
 
-    def detector(self, run: str) -> "Detector":
+    def bring_in(self, file: "str | os.PathLike[str]", *, name: str = "", actor: str = "") -> RunRecord:
+        """Take in a model file from anywhere, as a run that is done and can score, but has no data set.
+
+        Parameters
+        ----------
+        file : path-like
+            A ``.safetensors`` file that ``detector.save`` wrote. It is checked whole, and nothing in it can run.
+        name : str
+            For display, up to 200 characters; by default the detector's.
+        actor : str
+            Who brings it in, for the audit.
+
+        Raises
+        ------
+        ModelFileError
+            If the file is truncated, malformed or hostile.
+        DataError
+            If the detector was not fitted on a table.
+        ParameterError
+            If the name is too long.
+        """
+        text = " ".join(name.split())
+        if len(text) > _NAME_LENGTH:
+            raise ParameterError(f"A run's name has at most {_NAME_LENGTH} characters; this one has {len(text)}.")
+        detector = load(file)
+        table_encoder(detector.encoder_, "A model in a workspace")
+        kind = registry.name_of(type(detector))
+        request = FitRequest("", kind, name=text or kind, regime=detector.regime)
+        draft = self.folder / f"model-{secrets.token_hex(8)}.part"
+        try:
+            # Written again by us, so that the file holds what was checked and nothing else.
+            detector.save(draft)
+            version = hashlib.sha256(draft.read_bytes()).hexdigest()[:12]
+            return self.runs.bring_in(
+                draft, request, actor=actor, version=version, threshold=detector.threshold_,
+                threshold_source=detector.threshold_source_, summary=detector.summary_,
+            )  # fmt: skip
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def detector(self, run: str, version: str | None = None) -> "Detector":
         """Return the detector of a run; it is shared, so it is not to be changed.
+
+        A detector scores in one thread at a time: :func:`whitecrow.io.score_batch` sees to it.
+
+        Parameters
+        ----------
+        run : str
+            Id of the run.
+        version : str, optional
+            An earlier version of its model; the present one by default.
 
         Raises
         ------
@@ -82,7 +142,7 @@ class Workspace:
         WorkspaceError
             If it has no model.
         """
-        return load_once(self._model_file(run))
+        return load_once(self._model_file(run) if version is None else self.runs.model_file(run, version))
 
     def scores(self, run: str) -> RunScores:
         """Return the scores of all rows of a run's data set; the last eight runs asked for are kept in memory.
@@ -92,14 +152,17 @@ class Workspace:
         UnknownNameError
             If there is no such run.
         WorkspaceError
-            If it has no model.
+            If it has no model, or no data set.
         """
-        self.runs.done(run)
+        self.runs.version(run)
         with self._turn:
             if run in self._scores:
                 self._scores.move_to_end(run)
                 return self._scores[run]
-        scores = RunScores.read(self.runs.scores_file(run))
+        file = self.runs.scores_file(run)
+        if not file.exists():
+            raise WorkspaceError(f"The model of run {run} was brought in: it has no data set, so no rows with scores.")
+        scores = RunScores.read(file)
         with self._turn:
             self._scores[run] = scores
             while len(self._scores) > _KEPT_RUNS:
@@ -124,6 +187,8 @@ class Workspace:
             If a row is not there.
         """
         record = self.runs.get(run)
+        if record.dataset is None:
+            raise WorkspaceError(f"The model of run {record.number} was brought in: it has no data set, so no rows.")
         table = self.datasets.table(record.dataset, record.request.settings)
         if rows is None:
             return table
@@ -143,8 +208,54 @@ class Workspace:
         DataError
             If a row is not there, or the detector keeps no normal rows to compare with.
         """
-        detector = self.detector(run)
-        return detector.explain(self.rows(run, rows), n_neighbours=n_neighbours, method=method)
+        values, file = self.rows(run, rows), self._model_file(run)
+        # With a copy of its own: a detector that is explained must not score for another thread meanwhile.
+        with self._explaining:
+            if file not in self._explainers:
+                self._explainers[file] = load(file)
+            self._explainers.move_to_end(file)
+            while len(self._explainers) > _KEPT_EXPLAINERS:
+                self._explainers.popitem(last=False)
+            return self._explainers[file].explain(values, n_neighbours=n_neighbours, method=method)
+
+    def alert_table(self, run: str, part: str | None = None) -> AlertTable:
+        """Return the sorted scores of a part of a run's rows with the counts above each; see :func:`alert_table`.
+
+        Rows with equal values in all columns that the run reads count once for the width of the intervals. Those of
+        the last eight runs and parts are kept.
+
+        Parameters
+        ----------
+        run : str
+            Id of the run.
+        part : {"train", "test", "left out", "all"}, optional
+            By default the test rows, or all rows where every row trained.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such run.
+        WorkspaceError
+            If it has no model, or no data set.
+        DataError
+            If the part has no rows.
+        """
+        record, scores = self.runs.done(run), self.scores(run)
+        with self._turn:
+            if (run, part) in self._tables:
+                self._tables.move_to_end((run, part))
+                return self._tables[run, part]
+        rows = scores.rows(part)
+        if not len(rows):
+            raise DataError(f"Run {record.number} has no rows in the part {part!r}. Take another part.")
+        assert record.dataset is not None  # or there would be no scores
+        copies = self.datasets.rows(record.dataset, record.request.settings)[0].hash_rows(seed=0).to_numpy()
+        table = alert_table(scores.score[rows], scores.label[rows], copies[rows])
+        with self._turn:
+            self._tables[run, part] = table
+            while len(self._tables) > _KEPT_RUNS:
+                self._tables.popitem(last=False)
+        return table
 
     def set_threshold(self, run: str, rule: "float | Threshold", *, source: str = "", actor: str = "") -> RunRecord:
         """Set another threshold of a run's model, which becomes another version of it; the old one is kept.

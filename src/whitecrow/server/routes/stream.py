@@ -1,0 +1,228 @@
+"""Several models race on one stream of records: a websocket."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import polars as pl
+from fastapi import APIRouter
+from pydantic import TypeAdapter, ValidationError
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from whitecrow.core.errors import WhitecrowError
+from whitecrow.data.traffic_stream import TrafficStream
+from whitecrow.server.batching import scored
+from whitecrow.server.responses import to_json
+from whitecrow.server.routes.context import Context, Here, model_of
+from whitecrow.server.schemas.streaming import Begin, Command, Replay
+from whitecrow.workspace.stream import FrameMerger, Pacer, Race, ReplaySource, SimulatedSource
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/stream", tags=["stream"])
+_MOST_STREAMS = 8
+_LONGEST_MESSAGE = 16 << 10
+_MESSAGES_PER_SECOND, _BURST = 30.0, 60.0
+_FIRST_MESSAGE = 10.0  # seconds
+_TICK = 1 / 60
+_REFUSED, _TOO_BIG, _BUSY = 1008, 1009, 1013
+_BEGIN: TypeAdapter[Begin] = TypeAdapter(Begin)
+_COMMAND: TypeAdapter[Command] = TypeAdapter(Command)
+
+
+class _Refused(Exception):  # noqa: N818 - what the client did, which ends the connection
+    """The client keeps to no rule of this socket."""
+
+    def __init__(self, reason: str, code: int = _REFUSED) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+@router.websocket("")
+async def stream(socket: WebSocket, here: Here) -> None:
+    """Let models judge the same records in lock-step, and send what comes of it.
+
+    The client begins with a :class:`~whitecrow.server.schemas.streaming.Begin` and goes on with
+    :data:`~whitecrow.server.schemas.streaming.Command`. The server answers with ``ready`` (of each run its model's
+    version, threshold and source), ``frame``, ``state`` after each command, ``error`` for a command that cannot be
+    followed, and ``end``, after which the client may rewind.
+    """
+    await socket.accept()
+    if here.streams >= _MOST_STREAMS:
+        await socket.close(_BUSY, "Too many streams are open.")
+        return
+    here.streams += 1
+    try:
+        await _serve(socket, here)
+    except _Refused as refusal:
+        await _leave(socket, refusal.code, str(refusal))
+    except (ValidationError, WhitecrowError) as error:
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await _send(socket, {"type": "error", **_fault(error)})
+        await _leave(socket, _REFUSED, "The stream cannot go on.")
+    except WebSocketDisconnect:
+        pass
+    finally:
+        here.streams -= 1
+
+
+async def _serve(socket: WebSocket, here: Context) -> None:
+    try:
+        async with asyncio.timeout(_FIRST_MESSAGE):
+            begin = _BEGIN.validate_json(await _text(socket))
+    except TimeoutError:
+        raise _Refused("No message came.") from None
+    race, models = await here.work.heavy(_race, here, begin)
+    turns = _Turns()
+    try:
+        await _send(socket, {"type": "ready", "runs": models, "position": race.position, "length": race.source.length})
+        commands: asyncio.Queue[Any] = asyncio.Queue(32)
+        listening = asyncio.create_task(_listen(socket, commands))
+        running = asyncio.create_task(_Show(socket, here, race, turns, begin).run(commands))
+        try:
+            done, _ = await asyncio.wait((listening, running), return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (listening, running):
+                task.cancel()
+            await asyncio.gather(listening, running, return_exceptions=True)
+    finally:
+        await here.work.heavy(turns.take, race.close)
+
+
+class _Turns:
+    """Lets one thread at a time use a race: a step whose socket has gone may still be computed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def take(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        with self._lock:
+            return function(*arguments)
+
+
+class _Show:
+    """Steps a race as fast as it was asked to, and sends what a page can show."""
+
+    def __init__(self, socket: WebSocket, here: Context, race: Race, turns: _Turns, begin: Begin) -> None:
+        self._socket, self._here, self._race, self._turns = socket, here, race, turns
+        self._pacer = Pacer(begin.rate)
+        self._merger = FrameMerger(begin.frames_per_second, listed=begin.listed)
+        self._ended = False
+        if begin.paused:
+            self._pacer.pause()
+
+    async def run(self, commands: "asyncio.Queue[Any]") -> None:
+        while True:
+            while not commands.empty():
+                await self._follow(commands.get_nowait())
+            n = 0 if self._ended else self._pacer.due()
+            if n:
+                frame = await self._here.work.heavy(self._turns.take, self._race.step, n)
+                self._merger.add(frame)
+                length = self._race.source.length
+                self._ended = length is not None and self._race.position >= length
+            shown = self._merger.take(at_once=self._ended or self._pacer.paused)
+            if shown is not None:
+                await _send(self._socket, {"type": "frame", **shown.document()})
+            if self._ended and n:
+                await _send(self._socket, {"type": "end", "position": self._race.position})
+            await asyncio.sleep(_TICK)
+
+    async def _follow(self, message: Any) -> None:
+        try:
+            await self._here.work.heavy(self._turns.take, self._carry_out, _COMMAND.validate_json(message))
+        except (ValidationError, WhitecrowError) as error:
+            await _send(self._socket, {"type": "error", **_fault(error)})
+            return
+        state = {"rate": self._pacer.rate, "paused": self._pacer.paused, "thresholds": self._race.thresholds}
+        standings = {name: standing.document() for name, standing in self._race.standings().items()}
+        position = self._race.position
+        await _send(self._socket, {"type": "state", **state, "position": position, "standings": standings})
+
+    def _carry_out(self, command: Any) -> None:
+        match command.type:
+            case "pause":
+                self._pacer.pause()
+            case "resume":
+                self._pacer.resume()
+            case "step":
+                self._pacer.step(command.n)
+            case "speed":
+                self._pacer.rate = command.rate
+            case "threshold":
+                self._race.set_threshold(command.run, command.value)
+            case "attacks":
+                self._race.set_attacks(command.attack_rate, command.mix)
+            case _:
+                self._race.rewind(command.position)
+                self._pacer.restart(command.position)
+                self._ended = False
+
+
+async def _listen(socket: WebSocket, commands: "asyncio.Queue[Any]") -> None:
+    """Pass messages on, within bounds on their size and rate."""
+    left, last = _BURST, time.monotonic()
+    while True:
+        message = await _text(socket)
+        now = time.monotonic()
+        left, last = min(left + (now - last) * _MESSAGES_PER_SECOND, _BURST) - 1, now
+        if left < 0 or commands.full():
+            raise _Refused(f"More than {_MESSAGES_PER_SECOND:g} messages a second.")
+        commands.put_nowait(message)
+
+
+async def _text(socket: WebSocket) -> str:
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1000))
+    text = message.get("text")
+    if text is None:
+        raise _Refused("Messages are text.")
+    if len(text) > _LONGEST_MESSAGE:
+        raise _Refused(f"A message has at most {_LONGEST_MESSAGE:,} characters.", _TOO_BIG)
+    return text
+
+
+async def _send(socket: WebSocket, document: dict[str, Any]) -> None:
+    await socket.send_text(to_json(document).decode())
+
+
+async def _leave(socket: WebSocket, code: int, reason: str) -> None:
+    # The client may have gone, or been told already.
+    with suppress(WebSocketDisconnect, RuntimeError):
+        await socket.close(code, reason)
+
+
+def _race(here: Context, begin: Begin) -> tuple[Race, dict[str, Any]]:
+    workspace = here.workspace
+    runs = list(dict.fromkeys(begin.runs))
+    records = {run: workspace.runs.done(run) for run in runs}
+    detectors = {run: workspace.detector(run, record.version) for run, record in records.items()}
+    if isinstance(begin.source, Replay):
+        settings = workspace.datasets.get(begin.source.dataset).settings
+        table = workspace.datasets.table(begin.source.dataset, settings)
+        source = ReplaySource(table, label=settings.label, normal=settings.normal)
+    else:
+        wish = begin.source
+        source = SimulatedSource(TrafficStream(wish.seed, wish.attack_rate, wish.mix, week_rows=wish.week_rows))
+    costs = None if begin.costs is None else begin.costs.costs()
+    race = Race(source, detectors, begin.thresholds, costs, score=_scores, background=True)
+    return race, {run: model_of(record) | {"name": record.name} for run, record in records.items()}
+
+
+def _scores(detector: Any, rows: pl.DataFrame) -> Any:
+    # Not anomaly_score: requests score with the same detectors, and this takes its turn among them.
+    return scored(detector, rows)["score"].to_numpy()
+
+
+def _fault(error: Exception) -> dict[str, Any]:
+    if isinstance(error, ValidationError):
+        wrong = error.errors(include_url=False, include_context=False, include_input=False)
+        fields = [{"field": ".".join(map(str, one["loc"]))[:200], "message": one["msg"]} for one in wrong[:20]]
+        return {"detail": "The message is none that this socket knows.", "errors": fields}
+    return {"detail": str(error)[:2000], "errors": []}
