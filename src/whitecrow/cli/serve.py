@@ -1,4 +1,4 @@
-"""``whitecrow serve``: the REST server over a workspace."""
+"""``whitecrow serve``: the REST server and the console over a workspace."""
 
 import os
 import socket
@@ -32,7 +32,7 @@ def serve(
     allowed_host: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     options: Options = Options(),  # noqa: B008 - frozen
 ) -> None:
-    """Serve a workspace over HTTP: data sets, fits in the background, scores, explanations, verdicts.
+    """Serve a workspace to browsers and over HTTP: data sets, fits in the background, scores, explanations, verdicts.
 
     Ctrl-C ends it; fits that run are marked as interrupted and can be resumed.
 
@@ -50,11 +50,40 @@ def serve(
     allowed_host
         Further names that requests may call this server by, such as the one that a proxy uses.
     """
+    secret = token if token is not None else os.environ.get(_TOKEN) or None
+    with options.console() as console:
+        if token is not None:
+            console.note(f"The token is visible to other users of this machine. Give it in {_TOKEN} instead.")
+        run_console(console, workspace, host, port, secret, tuple(allowed_host or ()))
+
+
+def run_console(
+    console: Console,
+    workspace: Path,
+    host: str,
+    port: int,
+    token: str | None = None,
+    allowed_hosts: tuple[str, ...] = (),
+    *,
+    demo: bool = False,
+) -> None:
+    """Serve a workspace until Ctrl-C; with ``demo`` it is filled with simulated traffic and fits that learn from it.
+
+    Raises
+    ------
+    MissingExtraError
+        If the extra ``serve`` is not installed.
+    ParameterError
+        If the server would listen beyond this machine without a token.
+    OSError
+        If the port cannot be listened on.
+    """
     try:
-        import fastapi  # noqa: F401
         import uvicorn
 
+        from whitecrow.dashboard import UploadLimits, mount
         from whitecrow.server.app import create_app
+        from whitecrow.server.parquet_sizes import check_parquet
         from whitecrow.server.settings import Settings
         from whitecrow.server.telemetry import configure_logging
     except ModuleNotFoundError as error:
@@ -62,17 +91,28 @@ def serve(
             raise
         raise missing_extra(error.name or "fastapi", "serve", "The server") from error
     from whitecrow.workspace import Workspace
+    from whitecrow.workspace.demo import fill_with_demo
 
-    secret = token if token is not None else os.environ.get(_TOKEN) or None
-    settings = Settings(host=host, port=port, token=secret, allowed_hosts=tuple(allowed_host or ()))
-    with options.console() as console, _listener(settings) as listener:
-        configure_logging(as_json=options.json or not sys.stderr.isatty())
-        app = create_app(Workspace(workspace), settings)
+    settings = Settings(host=host, port=port, token=token, allowed_hosts=allowed_hosts)
+
+    def check(file: Path) -> None:
+        if file.suffix == ".parquet":
+            check_parquet(file.read_bytes(), settings)
+
+    with _listener(settings) as listener:
+        configure_logging(as_json=console.options.json or not sys.stderr.isatty())
+        space = Workspace(workspace)
+        if demo:
+            fill_with_demo(space)
+        app = create_app(space, settings)
+        mount(
+            app, space, limits=UploadLimits(settings.max_body_bytes, settings.max_rows, settings.max_columns, check=check)
+        )
         config = uvicorn.Config(
-            app, access_log=False, log_level="warning", ws_max_size=_LONGEST_MESSAGE, server_header=False,
-            timeout_graceful_shutdown=_PATIENCE,
+            app, access_log=False, log_level="warning", ws="websockets-sansio", ws_max_size=_LONGEST_MESSAGE,
+            server_header=False, timeout_graceful_shutdown=_PATIENCE,
         )  # fmt: skip
-        _announce(console, settings, workspace, on_command_line=token is not None)
+        _announce(console, settings, workspace)
         sys.stdout.flush()
         # uvicorn ends in its own way, and then raises the signal once more.
         with suppress(KeyboardInterrupt):
@@ -91,11 +131,9 @@ def _listener(settings: "Settings") -> socket.socket:
         raise OSError(f"{host}, port {settings.port}, cannot be listened on: {error.strerror}. {remedy}") from error
 
 
-def _announce(console: Console, settings: "Settings", workspace: Path, *, on_command_line: bool) -> None:
+def _announce(console: Console, settings: "Settings", workspace: Path) -> None:
     name = f"[{settings.host.strip('[]')}]" if ":" in settings.host else settings.host
     address = f"http://{name}:{settings.port}"
     entry = "" if settings.token is None else f"?token={settings.token}"
-    if on_command_line:
-        console.note(f"The token is visible to other users of this machine. Give it in {_TOKEN} instead.")
-    lines = {"Address": address, "Endpoints": f"{address}/docs{entry}", "Workspace": str(workspace)}
+    lines = {"Console": f"{address}/{entry}", "Endpoints": f"{address}/docs{entry}", "Workspace": str(workspace)}
     console.summary({"address": address, "workspace": str(workspace.resolve())}, facts(lines))

@@ -14,7 +14,7 @@ from whitecrow.server.settings import Settings
 
 __all__ = ["UNCOUNTED_PATHS", "RequestLimits"]
 
-UNCOUNTED_PATHS = ("/health", "/ready", "/metrics", "/_nicegui", "/_nicegui_ws")
+UNCOUNTED_PATHS = ("/health", "/ready", "/metrics", "/_nicegui", "/_nicegui_ws", "/_console")
 """Paths, with all below them, that are answered however many requests there are: probes, and what a page loads."""
 
 _BUSY = "The server has as much to do as it takes on at once. Send the request again after a moment."

@@ -1,0 +1,92 @@
+"""The console for everybody: by keyboard, magnified, in either theme, and by the rules of axe."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from whitecrow.dashboard.screens import SCREENS
+
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+
+
+def address(screen, filled) -> str:
+    query = f"?dataset={filled.dataset.id}" if screen.path == "/data" else f"?run={filled.runs[0].id}"
+    return screen.path + query
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.title)
+def test_axe_finds_nothing_serious(screen, dark, filled, visit):
+    page = visit(address(screen, filled), dark=dark)
+    page.wait_for_load_state("networkidle")
+    page.evaluate("document.querySelectorAll('details').forEach((one) => one.setAttribute('open', ''))")
+    found = axe.Axe().run(page).response["violations"]
+    serious = [
+        f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes'][:3]]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.title)
+def test_targets_are_large_and_nothing_is_cut_off_on_a_narrow_screen(screen, filled, visit):
+    page = visit(address(screen, filled))
+    small = page.evaluate(
+        """() => [...document.querySelectorAll("button, .wc-nav a, .wc-button, summary, .q-checkbox, [type=file]")]
+        .filter((e) => e.checkVisibility() && !e.closest(".ag-root-wrapper"))
+        .map((e) => [e.getBoundingClientRect(), e.outerHTML.slice(0, 120)])
+        .filter(([box]) => box.width && (box.width < 24 || box.height < 24)).map(([, html]) => html)"""
+    )
+    assert small == []
+    # 1280 pixels at 200 % are 640, and WCAG 1.4.10 asks for 320.
+    for width in (640, 320):
+        page.set_viewport_size({"width": width, "height": 700})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_first_key_reaches_the_content(filled, visit):
+    page = visit("/runs")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.querySelector('h1') !== null")
+
+
+def test_what_has_the_focus_is_outlined(filled, visit):
+    page = visit("/runs")
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        outline = page.evaluate("getComputedStyle(document.activeElement).outline")
+        assert "solid 3px" in outline
+
+
+def test_keys_go_to_screens_and_are_listed(filled, visit):
+    page = visit("/")
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="Keys")
+    for screen in SCREENS:
+        expect(dialog).to_contain_text(f"Go to {screen.title}")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.keyboard.press("r")
+    page.wait_for_url(re.compile("/runs"))
+
+
+def test_keys_do_nothing_while_a_field_has_the_focus(filled, visit):
+    page = visit(f"/data?dataset={filled.dataset.id}")
+    page.get_by_role("textbox", name="Name of the run").press_sequentially("or")
+    expect(page.get_by_role("textbox", name="Name of the run")).to_have_value("or")
+    assert "/data" in page.url
+
+
+def test_the_theme_follows_the_preference_until_it_is_chosen_and_is_kept(filled, visit):
+    page = visit("/", dark=True)
+    theme = page.locator("html")
+    expect(theme).to_have_attribute("data-theme", "dark")
+    page.get_by_role("button", name="Dark").click()
+    expect(theme).to_have_attribute("data-theme", "light")
+    page.reload()
+    expect(theme).to_have_attribute("data-theme", "light")
+    expect(page.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "false")
