@@ -34,6 +34,8 @@ def demo(
     *,
     out: Path = Path("whitecrow-demo"),
     seed: int = 0,
+    serve: bool = False,
+    port: int = 8000,
     options: Options = Options(),  # noqa: B008 - frozen
 ) -> None:
     """Do the whole job once, on simulated network traffic, in less than a minute.
@@ -46,7 +48,19 @@ def demo(
         Folder for the data, the model, the scores and the report.
     seed
         The same seed gives the same result.
+    serve
+        Open the console in the browser instead, with simulated traffic of its own and four detectors that learn from
+        it, in a workspace within the folder.
+    port
+        Port of that console, on this machine alone.
     """
+    if serve:
+        from whitecrow.cli.serve import run_console
+
+        with options.console() as console:
+            _folder(out)
+            run_console(console, out / "workspace", "127.0.0.1", port, demo=True)
+        return
     with options.console() as console:
         files = _files(out)
         console.say(f"Simulating {_ROWS:,} connections of an invented office network (SYNTHETIC data).")
@@ -98,11 +112,15 @@ def demo(
         console.result(_document(files, assessments, alerts), *_shown(files, assessments, alerts))
 
 
-def _files(out: Path) -> dict[str, Path]:
+def _folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"--out {out}: this folder cannot be made ({error.strerror}). Choose another.") from error
+
+
+def _files(out: Path) -> dict[str, Path]:
+    _folder(out)
     names = {
         "report": "report.html",
         "model": f"{_DETAILED}.safetensors",

@@ -106,7 +106,9 @@ def run_console(
             fill_with_demo(space)
         app = create_app(space, settings)
         mount(
-            app, space, limits=UploadLimits(settings.max_body_bytes, settings.max_rows, settings.max_columns, check=check)
+            app,
+            space,
+            limits=UploadLimits(settings.max_body_bytes, settings.max_rows, settings.max_columns, check=check),
         )
         config = uvicorn.Config(
             app, access_log=False, log_level="warning", ws="websockets-sansio", ws_max_size=_LONGEST_MESSAGE,
