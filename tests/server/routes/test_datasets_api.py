@@ -31,7 +31,7 @@ def arrow(table) -> bytes:
     ("name", "data"),
     [
         ("t.csv", small_table().write_csv().encode()),
-        ("t.csv.gz", gzip.compress(small_table().write_csv().encode())),
+        ("t.csv.gz", gzip.compress(small_table().write_csv().encode(), mtime=0)),
         ("t.parquet", parquet(small_table())),
         ("t.arrow", arrow(small_table())),
     ],
@@ -118,13 +118,13 @@ def test_markup_in_names_and_cells_comes_back_as_data(client):
 
 BOMB = pl.DataFrame({"a": np.zeros(4_000_000, dtype=np.int64)})
 HOSTILE = {
-    "a gzip bomb": ("t.csv.gz", gzip.compress(b"a,b\n" + b"0,0\n" * 2_000_000), 413),
+    "a gzip bomb": ("t.csv.gz", gzip.compress(b"a,b\n" + b"0,0\n" * 2_000_000, mtime=0), 413),
     "a Parquet bomb": ("t.parquet", parquet(pl.DataFrame({"a": ["x" * 3000] * 4000})), 413),
     "too many rows": ("t.parquet", parquet(BOMB), 413),
     "too many columns": ("t.csv", ",".join(f"c{i}" for i in range(200)) + "\n", 413),
     "a file too large": ("t.csv", b"a\n" + b"1\n" * (1 << 20), 413),
     "truncated Parquet": ("t.parquet", parquet(small_table())[:-20], 400),
-    "truncated gzip": ("t.csv.gz", gzip.compress(small_table().write_csv().encode())[:-20], 400),
+    "truncated gzip": ("t.csv.gz", gzip.compress(small_table().write_csv().encode(), mtime=0)[:-20], 400),
     "text named Parquet": ("t.parquet", b"a,b\n1,2\n", 415),
     "Parquet named text": ("t.csv", parquet(small_table()), 415),
     "a program": ("t.exe", b"MZ", 415),
