@@ -159,7 +159,7 @@ def visit(chromium, console) -> Iterator[Callable[..., object]]:
         page.goto(path)
         page.locator("h1").wait_for()
         # Until then the page shows, and answers nothing.
-        page.wait_for_function("window.did_handshake === true")
+        page.wait_for_function("document.documentElement.dataset.keys === 'ready'")
         return page
 
     yield opened

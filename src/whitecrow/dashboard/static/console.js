@@ -89,6 +89,7 @@
     },
     keys(given) {
       shortcuts = given;
+      document.documentElement.dataset.keys = "ready"; // the page is connected, and listens
     },
     isDark,
   };
