@@ -44,22 +44,18 @@ class Console:
 
 @pytest.fixture(scope="session")
 def console(tmp_path_factory) -> Iterator[Console]:
-    """A console over a workspace of its own, with the guards of the server around it."""
+    """A console over a workspace of its own, on the server's application."""
     uvicorn = pytest.importorskip("uvicorn", reason="the serve extra is not installed")
     pytest.importorskip("nicegui", reason="the serve extra is not installed")
-    from fastapi import FastAPI
-
     from whitecrow.dashboard import mount
-    from whitecrow.server.metrics import Metrics
+    from whitecrow.server.app import create_app
     from whitecrow.server.settings import Settings
-    from whitecrow.server.stack import install_guards
 
     workspace = Workspace(tmp_path_factory.mktemp("console") / "space")
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
-    app = FastAPI()
-    install_guards(app, Settings(port=port), Metrics())
+    app = create_app(workspace, Settings(port=port))
     mount(app, workspace)
     # The default protocol for websockets warns of its own deprecation.
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", ws="websockets-sansio")
@@ -69,7 +65,6 @@ def console(tmp_path_factory) -> Iterator[Console]:
     while not server.started:
         assert thread.is_alive(), "the server has not started"
         time.sleep(0.02)
-    workspace.jobs.start()
     # What is simulated here is a tenth of what users get: the clock is ours.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "_ROWS", 2_000)
@@ -77,7 +72,6 @@ def console(tmp_path_factory) -> Iterator[Console]:
         yield Console(f"http://127.0.0.1:{port}", workspace)
     server.should_exit = True
     thread.join(timeout=20)
-    workspace.jobs.close()
 
 
 @pytest.fixture

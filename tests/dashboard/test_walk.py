@@ -64,6 +64,7 @@ def test_an_empty_workspace_is_filled_by_one_click_and_shows_the_figures_of_its_
     expect(page.get_by_role("heading", name="Under way")).to_be_visible()
     emptied.wait()
     expect(page.get_by_role("heading", name="Under way")).to_have_count(0)
+    page.wait_for_url(re.compile("run="))
     shown = page.url.rpartition("run=")[2]
     run = emptied.workspace.runs.get(shown)
     assert tiles(page) == expected_tiles(run)

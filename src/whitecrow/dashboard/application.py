@@ -1,6 +1,5 @@
 """The screens on an ASGI application."""
 
-import hashlib
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,6 +11,7 @@ from nicegui import app as screens_app
 from nicegui import ui
 
 from whitecrow.core.errors import WhitecrowError
+from whitecrow.dashboard.assets import STATIC_PATH, asset
 from whitecrow.dashboard.palette import custom_properties
 from whitecrow.dashboard.screens import SCREENS
 from whitecrow.dashboard.shell import Page, Screen
@@ -21,9 +21,8 @@ from whitecrow.dashboard.upload_field import UPLOAD_PATH, answer_upload
 from whitecrow.dashboard.uploads import UploadLimits
 from whitecrow.workspace import Workspace
 
-__all__ = ["STATIC_PATH", "mount"]
+__all__ = ["mount"]
 
-STATIC_PATH = "/_console/static"
 _STATIC = Path(__file__).parent / "static"
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#0072B2"/>'
@@ -100,12 +99,8 @@ def _add_page(screen: Screen, workspace: Workspace, limits: UploadLimits) -> Non
 
 
 def _head() -> str:
-    def address(name: str) -> str:
-        # The name changes with the content, so that a browser keeps it for good.
-        return f"{STATIC_PATH}/{name}?{hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()[:12]}"
-
     return (
         f"<style>{custom_properties()}</style>"
-        f'<link rel="stylesheet" href="{address("theme.css")}">'
-        f'<script src="{address("console.js")}"></script>'
+        f'<link rel="stylesheet" href="{asset("theme.css")}">'
+        f'<script src="{asset("console.js")}"></script>'
     )

@@ -109,7 +109,9 @@ class Chart:
 
     def _once(self) -> str:
         element = f"getElement({self.picture.id})"
-        return f"const e = {element}; if (e && !e.painted) {{ e.painted = true; {self._paint()} }}"
+        # Not at once: a chart refuses new options while it is being drawn.
+        paint = f"setTimeout(() => {{ {self._paint()} }}, 0)"
+        return f"const e = {element}; if (e && !e.painted) {{ e.painted = true; {paint}; }}"
 
 
 _COMMON: dict[str, Any] = {

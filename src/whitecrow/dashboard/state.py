@@ -10,7 +10,10 @@ from urllib.parse import parse_qsl, urlencode
 from whitecrow.core.errors import ParameterError
 from whitecrow.metrics import Costs
 
-__all__ = ["PARTS", "ViewState"]
+__all__ = ["DEFAULT_COSTS", "PARTS", "ViewState"]
+
+DEFAULT_COSTS = Costs(miss=10.0, false_alarm=1.0)
+"""What outcomes cost until somebody says otherwise."""
 
 PARTS = ("train", "test", "left out")
 """Parts of a data set that a view may be restricted to."""

@@ -35,6 +35,8 @@
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || typing(event.target)) return;
     if (document.querySelector(".q-dialog__inner") !== null) return; // a dialog has its own keys
+    // Enter belongs to what has the focus.
+    if (event.key === "Enter" && event.target instanceof Element && event.target.closest("a, summary")) return;
     const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (!Object.hasOwn(shortcuts, name)) return;
     event.preventDefault();

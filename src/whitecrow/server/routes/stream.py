@@ -110,11 +110,15 @@ class _Show:
 
     def __init__(self, socket: WebSocket, here: Context, race: Race, turns: _Turns, begin: Begin) -> None:
         self._socket, self._here, self._race, self._turns = socket, here, race, turns
+        self._begin = begin
         self._pacer = Pacer(begin.rate)
-        self._merger = FrameMerger(begin.frames_per_second, listed=begin.listed)
+        self._merger = self._new_merger()
         self._ended = False
         if begin.paused:
             self._pacer.pause()
+
+    def _new_merger(self) -> FrameMerger:
+        return FrameMerger(self._begin.frames_per_second, listed=self._begin.listed)
 
     async def run(self, commands: "asyncio.Queue[Any]") -> None:
         while True:
@@ -161,6 +165,7 @@ class _Show:
             case _:
                 self._race.rewind(command.position)
                 self._pacer.restart(command.position)
+                self._merger = self._new_merger()  # what was not sent yet is of the time before
                 self._ended = False
 
 

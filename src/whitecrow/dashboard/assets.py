@@ -1,0 +1,16 @@
+"""Addresses of the files that pages load."""
+
+import hashlib
+from pathlib import Path
+
+__all__ = ["STATIC_PATH", "asset"]
+
+STATIC_PATH = "/_console/static"
+"""Where the files are served."""
+
+_STATIC = Path(__file__).parent / "static"
+
+
+def asset(name: str) -> str:
+    """Return the address of a file of ``static``; it changes with the content, so that a browser keeps it for good."""
+    return f"{STATIC_PATH}/{name}?{hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()[:12]}"

@@ -1,0 +1,230 @@
+"""The screen where a threshold is chosen: what each choice flags, misses and costs, and the alerts it makes."""
+
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from nicegui import events, ui
+
+from whitecrow.dashboard.alert_rows import AlertRows, alert_columns
+from whitecrow.dashboard.assets import asset
+from whitecrow.dashboard.explore_curves import curve_data
+from whitecrow.dashboard.explore_state import MEANINGS, ExploreState
+from whitecrow.dashboard.explore_view import View
+from whitecrow.dashboard.formats import count, value
+from whitecrow.dashboard.parts import Text, button, card, heading, link_button
+from whitecrow.dashboard.record_drawer import RecordDrawer
+from whitecrow.dashboard.run_parts import run_name
+from whitecrow.dashboard.shell import Page, Screen
+from whitecrow.dashboard.state import PARTS, ViewState
+from whitecrow.dashboard.tables import rows_table
+from whitecrow.dashboard.threads import in_thread
+from whitecrow.dashboard.threshold_panel import ThresholdPanel
+from whitecrow.workspace import RunRecord, Workspace
+
+__all__ = ["SCREEN"]
+
+_UNSEEN = ""
+_PART_NAMES = {
+    "train": "Rows that trained",
+    "test": "Test rows",
+    "left out": "Rows in no part",
+}
+_SOURCE_LENGTH = 300
+
+
+async def build(page: Page) -> None:
+    """Make the screen for the first run of the state, or the newest."""
+    ui.add_head_html(f'<script src="{asset("threshold.js")}"></script>')
+    request = ui.context.client.request
+    page.state = ExploreState.of(request.url.query)
+    await _Explore(page).show()
+
+
+SCREEN = Screen(
+    "Explore", "/explore", "x", "Where to draw the line, and what it costs.", build, takes=("dataset", "runs", "costs")
+)
+
+
+class _Seen(NamedTuple):
+    runs: list[RunRecord]
+    parts: list[str]
+    view: View | None
+    rows: AlertRows | None
+    trouble: str
+
+
+class _Explore:
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._panel: ThresholdPanel | None = None
+        self._run: RunRecord | None = None
+        self._shown = ExploreState()
+        with page.title("Explore", "Move the threshold and see at once what it flags, misses and costs."):
+            pass
+        self._body = ui.element("div").classes("wc-main").style("padding: 0")
+        self._drawer = RecordDrawer(page)
+        page.on_address(self._moved)
+        ui.on("wc-threshold", self._settled)
+        ui.on("wc-record", self._opened)
+        ui.timer(0.05, self._open_record, once=True)
+
+    @property
+    def _state(self) -> ExploreState:
+        state = self._page.state
+        assert isinstance(state, ExploreState)
+        return state
+
+    async def _moved(self, _: ViewState) -> None:
+        # The page reads what every view has; the rest of the address is asked for.
+        query = await ui.run_javascript("window.location.search")
+        state = self._page.state = ExploreState.of(str(query))
+        if state.with_(record=None) != self._shown.with_(record=None):
+            await self.show()
+            await self._page.refresh_badge()
+        await self._open_record()
+
+    async def _open_record(self) -> None:
+        await self._drawer.follow(None if self._run is None else self._run.id)
+
+    # ---- what is shown --------------------------------------------------------------------------------------------
+
+    async def show(self) -> None:
+        """Make all of it anew."""
+        seen = await in_thread(_look, self._page.workspace, self._state)
+        self._panel, self._run = None, None if seen.view is None else seen.view.run
+        self._body.clear()
+        with self._body:
+            if not seen.runs:
+                self._nothing()
+                return
+            if self._run is not None and self._page.state.runs[:1] != (self._run.id,):
+                self._page.show(self._state.with_(runs=(self._run.id,)), step=False)
+            self._shown = self._state
+            self._pickers(seen)
+            if seen.trouble:
+                self._page.warn(seen.trouble)
+            if seen.view is None or seen.rows is None:
+                return
+            self._panel = ThresholdPanel(seen.view, self._adopt)
+            with card("Alerts", count(seen.view.table.n, "row")):
+                Text("The highest score first. Enter or a click on a row tells why it scores so.", "p").classes(
+                    "wc-muted"
+                )
+                grid = rows_table(seen.rows, label="Alerts", extra=alert_columns(seen.rows))
+            self._panel.start(grid.id)
+
+    def _nothing(self) -> None:
+        with card("No run is done yet") as made:
+            made.classes("wc-empty")
+            Text("A threshold is drawn on the scores of a fitted detector. Fit one first.", "p")
+            if (address := self._page.link("Overview", ViewState())) is not None:
+                link_button("Go to Overview", address, primary=True)
+
+    def _pickers(self, seen: _Seen) -> None:
+        chosen = self._page.state.runs[0] if self._page.state.runs else None
+        runs = {run.id: run_name(run) for run in seen.runs}
+        with ui.element("div").classes("wc-form"):
+            run = ui.select(runs, label="Run", value=chosen if chosen in runs else None)
+            run.props("outlined dense options-dense").on_value_change(lambda event: self._pick(str(event.value)))
+            parts = {_UNSEEN: "Rows that no training saw"} | {name: _PART_NAMES[name] for name in seen.parts}
+            current = self._page.state.part or _UNSEEN
+            part = ui.select(parts, label="Rows in view", value=current if current in parts else _UNSEEN)
+            part.props("outlined dense options-dense").on_value_change(lambda event: self._restrict(str(event.value)))
+
+    async def _pick(self, run: str) -> None:
+        others = tuple(one for one in self._page.state.runs[1:] if one != run)
+        self._page.show(self._state.with_(runs=(run, *others), threshold=None, record=None))
+        await self.show()
+        await self._page.refresh_badge()
+
+    async def _restrict(self, part: str) -> None:
+        self._page.show(self._state.with_(part=part or None))
+        await self.show()
+
+    # ---- what is done ---------------------------------------------------------------------------------------------
+
+    async def _settled(self, event: events.GenericEventArguments) -> None:
+        """Take over what the browser has come to; the address follows without a step of history."""
+        told = event.args if isinstance(event.args, dict) else {}
+        # Read like an address, so that what is malformed is left out.
+        given = ExploreState.of(urlencode({name: str(one) for name, one in told.items()}))
+        before = self._state
+        state = before.with_(
+            threshold=given.threshold, meaning=given.meaning, costs=given.costs, base_rate=given.base_rate
+        )
+        self._page.show(state, step=False)
+        self._shown = state
+        if self._panel is not None:
+            self._panel.follow(state)
+        if (before.threshold is None) != (state.threshold is None):
+            await self._page.refresh_badge()
+
+    async def _opened(self, event: events.GenericEventArguments) -> None:
+        if self._run is not None and isinstance(event.args, int):
+            await self._drawer.open(self._run.id, event.args)
+
+    async def _adopt(self) -> None:
+        """Make the threshold the run's own, once it is confirmed and said where it is from."""
+        run, state = self._run, self._state
+        if run is None:
+            return
+        if state.threshold is None or state.threshold == run.threshold:
+            self._page.warn("This is the run's own threshold already. Move it first.")
+            return
+        source = await self._asked_source(run, state.threshold)
+        if source is None:
+            return
+        with self._page.errors_shown():
+            await in_thread(self._page.workspace.set_threshold, run.id, state.threshold, source=source)
+            self._page.show(state.with_(threshold=None, meaning="score"), step=False)
+            await self.show()
+            await self._page.refresh_badge()
+            self._page.announce(f"Run {run.number} flags above {value(state.threshold)} from now on.")
+
+    async def _asked_source(self, run: RunRecord, threshold: float) -> str | None:
+        with ui.dialog() as dialog, ui.card().classes("wc-dialog"):
+            heading(2, f"Let run {run.number} flag above {value(threshold, 6)}?")
+            ui.label(
+                f"Its own is {value(run.threshold, 6)} now: {run.threshold_source}. Scores stay; a new version of the "
+                "model is written, and the old one is kept."
+            )
+            field = ui.input("What this threshold means", value=_source(self._state.meaning))
+            field.props(f"outlined dense maxlength={_SOURCE_LENGTH} autofocus").style("width: 100%")
+            with ui.element("div").classes("wc-row"):
+                button("Keep the old one", lambda: dialog.submit(None))
+                button("Set the threshold", lambda: dialog.submit(str(field.value or "")), kind="primary")
+        dialog.props["aria-label"] = "Set the run's threshold"
+        answer: Any = await dialog
+        dialog.delete()
+        if answer is None:
+            return None
+        return " ".join(str(answer).split())[:_SOURCE_LENGTH] or _source(self._state.meaning)
+
+
+def _source(meaning: str) -> str:
+    if meaning in ("fpr", "cost"):
+        return f"set in the console by {MEANINGS[meaning].lower()} on the labels in view"
+    return f"set by hand in the console, by {MEANINGS[meaning].lower()}, while rows were looked at"
+
+
+def _look(workspace: Workspace, state: ExploreState) -> _Seen:
+    runs = [run for run in workspace.runs.all() if run.state == "done" and run.dataset is not None]
+    run = next((one for one in runs if one.id in state.runs[:1]), None)
+    trouble = ""
+    if run is None:
+        if state.runs:
+            trouble = f"There is no finished run {state.runs[0]} with a data set. Another one is shown."
+        run = next((one for one in runs if one.report is not None), runs[0] if runs else None)
+    if run is None:
+        return _Seen(runs, [], None, None, trouble)
+    scores = workspace.scores(run.id)
+    parts = [name for name in PARTS if len(scores.rows(name))]
+    part = state.part if state.part in parts else None
+    if part != state.part:
+        trouble = f"Run {run.number} has no rows in the part {state.part!r}. Those that no training saw are shown."
+    rows = scores.rows(part)
+    table = workspace.alert_table(run.id, part)
+    own = run.threshold if run.threshold is not None else 0.0
+    curves = curve_data(table, scores.label[rows], scores.score[rows], own)
+    view = View(run, table, curves, state.with_(part=part, runs=(run.id, *state.runs[1:])))
+    return _Seen(runs, parts, view, AlertRows(workspace, run.id, rows), trouble)

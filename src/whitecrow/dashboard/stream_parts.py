@@ -1,0 +1,153 @@
+"""Elements of the screen *Stream*: fields that ``static/stream.js`` reads, and the nodes that it paints into.
+
+A field carries ``data-wcs-field`` with its name and ``data-wcs-value`` with what it holds at first; those that belong
+to the stream itself, and so to a link, ``data-wcs-kept``. A painted node carries ``data-wcs``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from nicegui import ui
+
+from whitecrow.dashboard.charts import Chart, axis, line
+from whitecrow.dashboard.formats import NOTHING
+from whitecrow.dashboard.parts import Text, card, details, heading, small_table
+from whitecrow.dashboard.run_parts import run_name
+from whitecrow.workspace import DatasetRecord, RunRecord
+
+__all__ = ["action", "confusion", "cost_chart", "number_field", "source_field", "standings_card", "stream_tiles"]
+
+_FIELD = (
+    "font: inherit; color: var(--wc-text); background: var(--wc-surface); border: 1px solid var(--wc-control);"
+    "border-radius: 6px; padding: 0.25rem 0.5rem; min-height: 2.25rem; box-sizing: border-box; width: 100%;"
+    "text-overflow: ellipsis"
+)
+_TILES: Mapping[str, str] = {
+    "position": "Records",
+    "anomalies": "Anomalies",
+    "unknown": "Without a label",
+    "speed": "Records per second",
+    "frames": "Frames per second",
+    "nothing": "Cost of alerting on nothing",
+    "everything": "Cost of alerting on everything",
+}
+_FIGURES: Mapping[str, str] = {
+    "precision": "Precision",
+    "recall": "Recall",
+    "fpr": "False-positive rate",
+    "alerts": "Alerts",
+    "cost": "Cost so far",
+    "nothing": "saved vs nothing",
+    "everything": "saved vs everything",
+}
+
+
+def action(text: str, does: str, *, primary: bool = False) -> None:
+    """Show a button that the script of the page answers to: ``does`` is a method of its race."""
+    # Not a button of Quasar, which would set its label back.
+    made = Text(text, "button").classes("q-btn wc-button").props(f"type=button data-wcs-do={does} data-wcs={does}")
+    made.style("cursor: pointer; min-width: 5.5rem")
+    if primary:
+        made.classes("wc-primary")
+
+
+def number_field(
+    name: str, title: str, given: float, *, low: float, high: float, step: str = "1", kept: bool = True
+) -> None:
+    """Show a field of a number from ``low`` to ``high``; with ``kept`` it is part of the address."""
+    with ui.element("label").style("display: block"):
+        Text(title).classes("wc-muted").style("display: block; font-size: 0.8125rem")
+        _input(name, given, low, high, step, kept=kept)
+
+
+def _input(name: str, given: float, low: float | None, high: float | None, step: str, *, kept: bool) -> ui.element:
+    made = ui.element("input").props(f"type=number required step={step}").style(_FIELD)
+    if low is not None and high is not None:
+        made.props["min"], made.props["max"] = low, high
+    made.props["data-wcs-field"] = name
+    # Not its value, which every change of the page would set again.
+    made.props["data-wcs-value"] = f"{given:.0f}" if float(given).is_integer() else repr(given)
+    if kept:
+        made.props["data-wcs-kept"] = ""
+    return made
+
+
+def source_field(datasets: Sequence[DatasetRecord]) -> None:
+    """Show the choice between the simulation and a data set that is played again."""
+    with ui.element("label").style("display: block"):
+        Text("Records from").classes("wc-muted").style("display: block; font-size: 0.8125rem")
+        made = ui.element("select").style(_FIELD).props("data-wcs-field=source data-wcs-kept")
+        made.props["data-wcs-value"] = ""
+        with made:
+            Text("The simulated network, without end", "option").props["value"] = ""
+            for one in datasets:
+                Text(f"Replay of {one.name}", "option").props["value"] = one.id
+
+
+def stream_tiles() -> None:
+    """Show how far the stream is."""
+    with ui.element("dl").classes("wc-figures"):
+        for name, title in _TILES.items():
+            with ui.element("div").classes("wc-figure"):
+                Text(title, "dt")
+                Text(NOTHING, "dd").classes("wc-big").props["data-wcs"] = name
+
+
+def standings_card(runs: Sequence[RunRecord]) -> None:
+    """Show the running figures of every detector, and its threshold, which can be changed."""
+
+    def row(run: RunRecord) -> list[str | Callable[[], None]]:
+        def named() -> None:
+            Text(run_name(run)).props["data-wcs"] = f"{run.id}.name"
+
+        def threshold() -> None:
+            made = _input(f"threshold.{run.id}", run.threshold or 0.0, None, None, "any", kept=False)
+            made.style("width: 8rem")
+            made.props["aria-label"] = f"Threshold of {run_name(run)}"
+
+        return [named, threshold, *(_painted(f"{run.id}.{name}") for name in _FIGURES)]
+
+    with card("Standings", "since the first record"):
+        heads = ["Detector", "Flagged above", *_FIGURES.values()]
+        small_table(heads, map(row, runs), label="Standings", right=range(2, len(heads)))
+        text = "Another threshold holds from the next record on; what was decided before stays. To see the past with "
+        Text(text + "it, rewind.", "p").classes("wc-muted")
+
+
+def confusion(run: RunRecord) -> None:
+    """Show the running confusion matrix of a detector."""
+    with ui.element("div"):
+        heading(3, run_name(run)).classes("wc-break")
+        rows = [
+            ["Flagged", _painted(f"{run.id}.tp"), _painted(f"{run.id}.fp")],
+            ["Passed", _painted(f"{run.id}.fn"), _painted(f"{run.id}.tn")],
+        ]
+        heads = ["Decision", "Anomalies", "Normal records"]
+        small_table(heads, rows, right=(1, 2), label=f"Confusion matrix of {run_name(run)}")
+
+
+def cost_chart(runs: Sequence[RunRecord]) -> Chart:
+    """Show what each detector has cost so far, and what alerting on nothing would have; nothing is drawn yet."""
+    names = [*map(run_name, runs), "alert on nothing"]
+    chart = Chart(
+        "Cost over time",
+        "Cost since the first record against the number of records; a detector below “alert on nothing” saves money.",
+        {
+            "grid": {"left": 80, "right": 24, "top": 26 * (1 + len(names) // 4) + 16, "bottom": 48},
+            "animation": False,
+            "xAxis": axis("Records", max="dataMax"),
+            "yAxis": axis("Cost so far", nameGap=60),
+            "series": [line(name, [], k, showSymbol=False) for k, name in enumerate(names)],
+        },
+    )
+    with details("Show as table"):
+        heads = ["Records", *names]
+        region = small_table(heads, [], label="Cost over time as a table", right=range(1, len(heads)))
+        region.props["data-wcs"] = "history"
+    return chart
+
+
+def _painted(name: str) -> Callable[[], None]:
+    def fill() -> None:
+        Text(NOTHING).props["data-wcs"] = name
+
+    return fill

@@ -1,0 +1,256 @@
+"""The threshold and what it leads to: controls, figures, costs and curves that follow it within the browser.
+
+The elements are made here; ``static/threshold.js`` fetches the counts above every score once, and from then on a move
+of the slider is one binary search and an update of the nodes that carry ``data-wct``. Their ``data-value`` holds the
+figure with all its digits. Quiet for a moment, it tells the page by the event ``wc-threshold``.
+"""
+
+import json
+import math
+from collections.abc import Awaitable, Callable
+from statistics import NormalDist
+from typing import Any
+from urllib.parse import urlencode
+
+from nicegui import ui
+
+from whitecrow.dashboard.explore_state import MEANINGS, ExploreState
+from whitecrow.dashboard.explore_view import View
+from whitecrow.dashboard.formats import NOTHING, count, percent, value
+from whitecrow.dashboard.parts import Text, button, card, small_table
+from whitecrow.dashboard.threshold_charts import ThresholdCharts
+from whitecrow.metrics.alert_table import FEW_ANOMALIES
+
+__all__ = ["ThresholdPanel"]
+
+Action = Callable[[], Awaitable[None] | None]
+
+_LEVEL = 0.95
+_MOST_COUNTS = 1_000_000
+_NEEDS_LABELS = "needs labels"
+_FIELD = (
+    "font: inherit; color: var(--wc-text); background: var(--wc-surface); border: 1px solid var(--wc-control);"
+    "border-radius: 6px; padding: 0.375rem 0.5rem; min-height: 2.25rem; box-sizing: border-box; width: 100%"
+)
+_SHARES = {
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "f2": "F2",
+    "false_positive_rate": "False-positive rate",
+    "accuracy": "Accuracy",
+}
+_MONEY = {
+    "miss": ("Cost of a miss (C_FN)", "0"),
+    "false_alarm": ("Cost of a false alarm (C_FP)", "0"),
+    "alert": ("Cost of handling any alert (C_A)", "0"),
+    "catch": ("Value of a catch (V_TP)", "0"),
+}
+_SPENT = {
+    "cost": "Expected cost per record",
+    "saved_against_nothing": "Saved against alerting on nothing",
+    "saved_against_everything": "Saved against alerting on everything",
+}
+
+
+class ThresholdPanel:
+    """The panel, within the element that is being filled.
+
+    Parameters
+    ----------
+    view : View
+    adopt : function, which may be asynchronous
+        Called when the threshold is to become the run's own.
+    """
+
+    def __init__(self, view: View, adopt: Action) -> None:
+        self._view = view
+        with ui.element("div").style("display: contents").props("data-note=own") as self._root:
+            with ui.element("div").classes("wc-grid"):
+                self._controls(adopt)
+                self._confusion()
+            self._figures()
+            self._costs()
+            self._charts = ThresholdCharts(view)
+
+    def start(self, grid: int | None) -> None:
+        """Let the browser take over.
+
+        Parameters
+        ----------
+        grid : int or None
+            Id of the grid of alerts whose flags follow.
+        """
+        view, state = self._view, self._view.state
+        query = {"max_points": _MOST_COUNTS} | ({} if state.part is None else {"part": state.part})
+        edges = view.curves.edges
+        money = {name: getattr(view.costs, name) for name in _MONEY}
+        config = {
+            "root": self._root.id,
+            "grid": grid,
+            "address": f"/api/runs/{view.run.id}/curves?{urlencode(query)}",
+            "own": view.own,
+            "threshold": state.threshold,
+            "meaning": self._meaning,
+            "money": {**money, "base_rate": state.base_rate},
+            "priced": state.costs is not None,
+            "axis": {"low": float(edges[0]), "high": float(edges[-1]), "log": view.curves.scale == "log"},
+            "z": NormalDist().inv_cdf((1 + _LEVEL) / 2),
+            "few": view.table.few_anomalies,
+            "copies": view.copies,
+            "told": self._intervals(),
+            "tallest": self._charts.tallest,
+            "charts": self._charts.ids,
+        }
+        ui.run_javascript(f"whitecrow.threshold.start({json.dumps(config)})")
+
+    def follow(self, state: ExploreState) -> None:
+        """Bring what is not live up to the browser's state: the costs as a table, and intervals with copies."""
+        view = self._view = View(self._view.run, self._view.table, self._view.curves, state)
+        self._charts.follow(view)
+        if view.copies and view.table.few_anomalies:
+            ui.run_javascript(f"whitecrow.threshold.intervals({json.dumps(self._intervals())})")
+
+    def _intervals(self) -> dict[str, Any]:
+        """Return the threshold and the intervals of figures at it, in which copies of a row count once."""
+        view = self._view
+        threshold = view.own if view.state.threshold is None else view.state.threshold
+        ends = {name: [one.low, one.high] for name, one in view.table.intervals(threshold).items()}
+        return {"threshold": threshold, "ends": ends}
+
+    @property
+    def _meaning(self) -> str:
+        wanted = self._view.state.meaning
+        return "score" if wanted in ("fpr", "cost") and not self._view.labelled else wanted
+
+    # ---- controls -------------------------------------------------------------------------------------------------
+
+    def _controls(self, adopt: Action) -> None:
+        view = self._view
+        with card("Threshold"):
+            with ui.element("div").classes("wc-form"):
+                with _labelled("It is set by"), ui.element("select").props("data-wct=meaning").style(_FIELD):
+                    for key, title in MEANINGS.items():
+                        option = Text(title, "option").props(f"value={key}")
+                        if key in ("fpr", "cost") and not view.labelled:
+                            option.props("disabled")
+                with _labelled("Value"):
+                    ui.element("input").props("type=number step=any data-wct=box").style(_FIELD)
+            with _labelled("Slider"):
+                slider = ui.element("input").props("type=range min=0 max=1000 step=1 data-wct=slider")
+                slider.props["aria-label"] = "Threshold slider"
+                slider.style("width: 100%; min-height: 2rem; accent-color: var(--wc-accent)")
+            with ui.element("p"):
+                Text("Rows with a score above ")
+                Text(NOTHING, "strong").props("data-wct=threshold")
+                Text(" are flagged: ")
+                Text(NOTHING, "strong").props("data-wct=alerts")
+                Text(f" of {count(view.table.n, 'row')}, ")
+                Text(NOTHING, "strong").props("data-wct=alerts_per_1000")
+                Text(" per 1,000.")
+            for kind, words in _notes(view).items():
+                with ui.element("p").props(f"data-wct-note={kind}" + ("" if kind == "own" else " hidden")) as note:
+                    if kind != "own":
+                        note.classes("wc-warning")
+                        Text("Optimistic: ", "strong")
+                    Text(words)
+            if view.state.part == "train":
+                with ui.element("p").classes("wc-warning"):
+                    Text("Too good: ", "strong")
+                    Text("the model has learnt from these rows.")
+            with ui.element("div").classes("wc-row"):
+                button("Make it the run's own", adopt)
+                button("Back to the run's own").props("data-wct=own")
+            Text("").props("data-wct=said role=status").classes("wc-hidden")
+
+    def _confusion(self) -> None:
+        table = self._view.table
+        heads = ["Labelled", "Flagged", "Not flagged", "All"]
+        rows: list[list[Any]] = [
+            ["Anomaly", _cell("tp", "caught"), _cell("fn", "missed"), f"{int(table.anomalies[0]):,}"],
+            ["Normal", _cell("fp", "false alarms"), _cell("tn", "passed rightly"), f"{int(table.normals[0]):,}"],
+            ["Unknown", _cell("unknown_flagged", ""), _cell("unknown_passed", ""), f"{int(table.unknown[0]):,}"],
+        ]
+        with card("Outcomes"):
+            small_table(heads, rows, right=(1, 2, 3), label="Confusion matrix")
+            Text("Rows without a label are a class of their own, and never counted as normal.", "p").classes("wc-muted")
+
+    def _figures(self) -> None:
+        view, anomalies = self._view, int(self._view.table.anomalies[0])
+        aside = count(anomalies, "known anomaly", "known anomalies")
+        if view.table.few_anomalies and anomalies:
+            aside += f": fewer than {FEW_ANOMALIES}, so mind the {percent(_LEVEL)} intervals"
+        with card("Figures at this threshold", aside), ui.element("dl").classes("wc-figures"):
+            for name, title in _SHARES.items():
+                known = view.table.normals[0] if name == "false_positive_rate" else anomalies
+                ends = name in ("precision", "recall") and view.table.few_anomalies
+                _tile(name, title, there=bool(known), interval=ends)
+
+    def _costs(self) -> None:
+        view = self._view
+        with card("Money", "all in one unit"):
+            with ui.element("div").classes("wc-form"):
+                for name, (title, least) in _MONEY.items():
+                    with _labelled(title):
+                        ui.element("input").props(f"type=number min={least} step=any data-wct={name}").style(_FIELD)
+                with _labelled("Base rate where it will work"):
+                    field = ui.element("input").props("type=number min=0 max=1 step=any data-wct=base_rate")
+                    known = int(view.table.anomalies[0] + view.table.normals[0])
+                    observed = int(view.table.anomalies[0]) / known if known else math.nan
+                    field.props["placeholder"] = f"observed: {value(observed)}"
+                    field.style(_FIELD)
+            with ui.element("dl").classes("wc-figures"):
+                for name, title in _SPENT.items():
+                    _tile(name, title, there=view.labelled)
+            if view.labelled:
+                with ui.element("p"):
+                    Text("Lowest expected cost ")
+                    Text(NOTHING, "strong").props("data-wct=least_cost")
+                    Text(" at a score of ")
+                    Text(NOTHING, "strong").props("data-wct=least_cost_threshold")
+                    Text("; alerting on nothing costs ")
+                    Text(NOTHING).props("data-wct=cost_of_nothing")
+                    Text(", on everything ")
+                    Text(NOTHING).props("data-wct=cost_of_everything")
+                    Text(" per record. The minimum is found on the data being viewed, so it is optimistic.")
+
+
+def _notes(view: View) -> dict[str, str]:
+    source = view.run.threshold_source or NOTHING
+    seen = "Figures at it flatter: it was chosen while looking at these labels. Check it on rows not seen here."
+    if not view.labelled:
+        seen = "The threshold was moved by hand while looking at these rows."
+    return {
+        "own": f"The run's own threshold: {source}.",
+        "moved": f"the threshold was moved on the data being viewed. {seen}",
+        "labels": f"the threshold was chosen by the labels in view. {seen}",
+    }
+
+
+def _labelled(text: str) -> ui.element:
+    """Return a label around the field that is made within it."""
+    made = ui.element("label").style("display: flex; flex-direction: column; gap: 0.25rem")
+    with made:
+        Text(text).style("font-size: 0.8125rem; color: var(--wc-muted)")
+    return made
+
+
+def _cell(name: str, words: str) -> Any:
+    def fill() -> None:
+        Text(NOTHING).props(f"data-wct={name}").style("font-size: 1.125rem; font-weight: 650")
+        if words:
+            Text(words).classes("wc-muted").style("display: block; font-size: 0.8125rem")
+
+    return fill
+
+
+def _tile(name: str, title: str, *, there: bool, interval: bool = False) -> None:
+    with ui.element("div").classes("wc-figure") as tile:
+        Text(title, "dt")
+        given = Text(NOTHING, "dd").classes("wc-big").props(f"data-wct={name}")
+        if not there:
+            tile.style("border: 1px dashed var(--wc-control); background: transparent").props("data-off=true")
+            given.style("color: var(--wc-muted)")
+            Text(_NEEDS_LABELS, "dd").classes("wc-small")
+        elif interval:
+            Text("", "dd").classes("wc-small").props(f"data-wct={name}_interval")
