@@ -135,6 +135,7 @@ def test_records_are_painted_several_times_a_second_by_keys_alone(stream):
     assert shown(page, "speed") > 100
     page.keyboard.press("p")
     expect(page.locator("[data-wcs=standing]")).to_have_text("paused")
+    page.wait_for_timeout(1000)  # frames that were on their way
     before = int(shown(page, "position"))
     page.keyboard.press(".")
     expect(page.locator("[data-wcs=position]")).to_have_attribute("data-value", str(before + 1))
