@@ -58,6 +58,37 @@ def test_array_statistics_equal_those_of_scikit_learn(scaling, reference, dtype)
     np.testing.assert_allclose(encoded, reference.fit_transform(X.astype(np.float64)), rtol=1e-6, atol=1e-6)
 
 
+def test_robust_scaling_is_standardisation_by_the_winsorised_values():
+    X = RNG.normal(size=(400, 3)) * [1, 1e-3, 1e4] + [0, 5, -3]
+    X[:12] += np.multiply(6, [1, 1e-3, 1e4])
+    low, high = np.quantile(X, [0.05, 0.95], axis=0)
+    expected = StandardScaler().fit(X.clip(low, high)).transform(X)
+    np.testing.assert_allclose(TableEncoder("robust", clip=None).fit(X).transform(X), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_anomalies_among_the_training_rows_hardly_change_the_robust_scale():
+    x = RNG.normal(size=(1000, 1))
+    spoilt = np.concatenate([x, np.full((40, 1), 1e3)])
+    clean, plain, robust = (
+        encoder.columns_[0].scale
+        for encoder in (TableEncoder("robust").fit(x), TableEncoder().fit(spoilt), TableEncoder("robust").fit(spoilt))
+    )
+    assert plain > 100 * clean
+    # Here a tenth of the plain one is the larger.
+    np.testing.assert_allclose(robust, 0.1 * plain)
+    mild = np.concatenate([x, np.full((40, 1), 8.0)])
+    np.testing.assert_allclose(TableEncoder("robust").fit(mild).columns_[0].scale, clean, rtol=0.15)
+
+
+def test_robust_scaling_of_an_almost_constant_column_is_by_the_plain_standard_deviation():
+    x = np.zeros((100, 1))
+    x[:3] = 7
+    encoder = TableEncoder("robust", clip=None).fit(x)
+    assert (encoder.columns_[0].offset, encoder.columns_[0].scale) == (0.0, pytest.approx(float(x.std())))
+    constant = TableEncoder("robust").fit(np.full((50, 1), 0.1))
+    np.testing.assert_allclose(constant.transform([[0.1], [1.1]]).ravel(), [0.0, 1.0], atol=1e-6)
+
+
 def test_statistics_come_from_the_training_rows_only():
     X = RNG.normal(size=(100, 3))
     rows = RNG.permutation(100)[:40]
@@ -69,7 +100,7 @@ def test_statistics_come_from_the_training_rows_only():
     assert encoder.feature_names_ == ["n", "s=in", "s=(unseen)"]
 
 
-@pytest.mark.parametrize("scaling", ["standard", "minmax"])
+@pytest.mark.parametrize("scaling", ["standard", "robust", "minmax"])
 def test_scaled_values_are_clipped_on_both_sides(scaling):
     encoder = TableEncoder(scaling, clip=2.0).fit([[0.0], [1.0], [2.0]])
     assert encoder.transform([[-1e9], [1e9]]).ravel().tolist() == [-2.0, 2.0]
@@ -86,7 +117,7 @@ def test_a_constant_column_is_divided_by_one_and_kept():
 
 @given(
     st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20),
-    st.sampled_from(["standard", "minmax", "none"]),
+    st.sampled_from(["standard", "robust", "minmax", "none"]),
     st.sampled_from([None, 10.0]),
 )
 @settings(max_examples=200, deadline=None)
@@ -135,7 +166,7 @@ def test_rows_that_are_no_indices_are_refused(rows):
 @pytest.mark.parametrize(
     "bad",
     [
-        {"scaling": "robust"},
+        {"scaling": "quantile"},
         {"clip": 0},
         {"clip": np.inf},
         {"clip": "1"},
@@ -578,7 +609,7 @@ def test_decoding_gives_back_what_was_encoded(table, scaling):
 
 @given(
     TABLES,
-    st.sampled_from(["standard", "minmax", "none"]),
+    st.sampled_from(["standard", "robust", "minmax", "none"]),
     st.sampled_from([None, 3, 10.0]),
     st.integers(1, 9),
 )

@@ -105,7 +105,7 @@ def test_seed_is_the_only_source_of_randomness():
     torch.random.set_rng_state(state)
 
 
-def test_same_fingerprint_and_features_in_another_process():
+def test_same_fingerprint_and_features_in_another_process(preloaded_python):
     code = (
         "import torch, hashlib; torch.set_num_threads(1); from whitecrow.nn.extractors import RandomExtractor;"
         "x = torch.linspace(-1, 1, 4 * 256).reshape(4, 1, 16, 16).sin(); e = RandomExtractor.drawn(x, 7);"
@@ -115,7 +115,7 @@ def test_same_fingerprint_and_features_in_another_process():
     threads = torch.get_num_threads()
     exec(code, {"print": lambda *parts: here.write(" ".join(parts))})
     torch.set_num_threads(threads)
-    there = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    there = subprocess.run([preloaded_python, "-c", code], check=True, capture_output=True, text=True).stdout
     assert here.getvalue() == there.strip()
 
 

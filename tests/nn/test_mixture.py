@@ -7,6 +7,7 @@ from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture
 
 from whitecrow.nn import Mixture, estimate_mixture, mixture_energy, residual_features
+from whitecrow.nn.mixture import joint_log_density
 
 
 def random_mixture(k: int = 3, d: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -30,6 +31,16 @@ def test_energy_is_the_negative_log_density_of_scikit_learn(norm: float) -> None
     z *= norm / np.linalg.norm(z, axis=1, keepdims=True)
     ours = mixture_energy(torch.from_numpy(z), as_tensors(phi, mu, sigma)).numpy()
     np.testing.assert_allclose(ours, -theirs.score_samples(z), rtol=1e-10, atol=1e-8)
+
+
+def test_softmax_of_the_joint_log_densities_is_scikit_learns_responsibility() -> None:
+    phi, mu, sigma = random_mixture()
+    theirs = GaussianMixture(3)
+    theirs.weights_, theirs.means_, theirs.covariances_ = phi, mu, sigma
+    theirs.precisions_cholesky_ = np.linalg.inv(np.linalg.cholesky(sigma)).transpose(0, 2, 1)
+    z = 3 * np.random.default_rng(1).normal(size=(50, 4))
+    joint = joint_log_density(torch.from_numpy(z), as_tensors(phi, mu, sigma))
+    np.testing.assert_allclose(joint.softmax(1), theirs.predict_proba(z), rtol=1e-9, atol=1e-12)
 
 
 def test_no_energy_is_below_the_least() -> None:

@@ -5,10 +5,11 @@ import itertools
 import sys
 
 import pytest
-from toy_methods import Everything, Linear, assert_equal, fit, rows
+import torch
+from toy_methods import Everything, Exploding, Linear, assert_equal, fit, rows
 
 from whitecrow.core.errors import FitCancelled
-from whitecrow.train import Progress, monitor
+from whitecrow.train import Progress, Replicas, monitor
 
 EPOCHS = 2 + 4  # of the warm-up and of the second stage
 
@@ -70,3 +71,81 @@ def test_a_long_fit_writes_one_line_to_a_terminal(monkeypatch, seconds, verbose,
     if lines:
         assert "fit: epoch 4/4" in written
         assert "100%" in written
+
+
+RUNS = {"direct": (3, 4), "vmap": (3, 4), "loop": (3, 4), "alone": (3,)}
+HARD = {"validation": {"n_validation": 12, "patience": 1, "epochs": 8}, "trim": {"trim": 0.2}, "plain": {}}
+
+
+def everything(execution: str) -> Everything:
+    method = Everything()
+    method.execution = "direct" if execution == "alone" else execution  # pyright: ignore[reportAttributeAccessIssue]
+    return method
+
+
+@pytest.mark.parametrize("settings", HARD.values(), ids=HARD)
+@pytest.mark.parametrize("execution", RUNS)
+def test_looking_at_the_networks_changes_nothing(execution, settings):
+    def spoil(progress: Progress) -> None:
+        if progress.networks is not None:
+            looked.append(progress)
+            copied = progress.networks()
+            with torch.no_grad():
+                for tensor in copied.stacked.values():
+                    tensor.fill_(7)
+
+    looked: list[Progress] = []
+    with monitor(spoil):
+        watched = fit(everything(execution), rows(), RUNS[execution], **settings)
+    assert len(looked) == len(watched.history["warm-up.reconstruct"]) + len(watched.history["fit.loss"])
+    assert_equal(watched, fit(everything(execution), rows(), RUNS[execution], **settings))
+
+
+@pytest.mark.parametrize("execution", RUNS)
+def test_the_networks_after_the_last_epoch_are_those_that_the_fit_leaves(execution):
+    seen: list[Replicas] = []
+    with monitor(lambda p: seen.append(p.networks()) if p.networks is not None else None):
+        training = fit(everything(execution), rows(), RUNS[execution])
+    assert len(seen) == EPOCHS
+    # With the averages of the stage, what the hooks have set, finish among them, and the noise of scoring.
+    torch.testing.assert_close(seen[-1].stacked, training.replicas.stacked, rtol=0, atol=0)
+    assert not torch.equal(seen[-2].stacked["level"], seen[-1].stacked["level"])
+
+
+def test_what_is_measured_of_an_epoch_is_what_the_history_keeps_of_it():
+    heard: list[Progress] = []
+    with monitor(heard.append):
+        training = fit(Everything(), rows(), (3, 4), n_validation=12)
+    ends = [p for p in heard if p.networks is not None]
+    assert [p.epoch for p in ends] == [1, 2, 1, 2, 3, 4]
+    for p in ends:
+        names = {"reconstruct"} if p.stage == "warm-up" else {"loss", "criticise", "validation"}
+        assert p.measured.keys() == names
+        for name in names:
+            kept = training.history[f"{p.stage}.{name}"][p.epoch - 1]
+            assert p.measured[name] == pytest.approx(sum(kept) / 2, rel=1e-15)
+    within = [p for p in heard if p.networks is None]
+    assert all(not p.measured for p in within)
+
+
+def test_a_replica_that_diverged_is_left_out_of_what_is_measured():
+    ends: list[Progress] = []
+    with (
+        monitor(lambda p: ends.append(p) if p.networks is not None else None),
+        pytest.warns(UserWarning, match="replica 1"),
+    ):
+        training = fit(Exploding((False, True), epoch=2), rows(), (3, 4))
+    assert ends[-1].measured["loss"] == training.history["fit.loss"][-1][0]
+
+
+def test_nobody_looking_costs_nothing(monkeypatch):
+    def never(*_):
+        raise AssertionError("somebody looked")
+
+    monkeypatch.setattr(Replicas, "copy", never)
+    heard: list[Progress] = []
+    with monitor(heard.append):
+        fit(Linear(), rows())
+    assert heard[-1].networks is not None
+    monkeypatch.setattr(sys.modules["whitecrow.train.engine"]._Run, "_measured", never)
+    fit(Linear(), rows())

@@ -26,9 +26,13 @@ __all__ = [
     "share_lengths",
 ]
 
-Scaling = Literal["standard", "minmax", "none"]
+Scaling = Literal["standard", "robust", "minmax", "none"]
 
 _LARGEST = float(np.finfo(np.float32).max)
+# Between these quantiles lie the values that robust scaling takes as they are; the others move to the nearer end.
+_ROBUST_RANGE = (0.05, 0.95)
+# Of the plain standard deviation: a column that is almost constant is not blown up without bound.
+_LEAST_ROBUST_SCALE = 0.1
 _FEW_ROWS = 1024  # up to which a look-up per row takes less time than the queries of polars
 _DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _CYCLES = {"hour": 2 * np.pi * np.arange(1440) / 1440, "weekday": 2 * np.pi * np.arange(7) / 7}
@@ -300,12 +304,14 @@ def _scale(values: np.ndarray, scaling: Scaling) -> tuple[float, float, float]:
     near = np.ldexp(values, -exponent)
     mean = float(near.mean())
     offset, spread, constant = 0.0, 1.0, False
-    if scaling == "standard":
+    if scaling in ("standard", "robust"):
         variance = float(near.var())
         # Rounding alone makes a constant column's variance this large (Chan, Golub and LeVeque 1983).
         eps = np.finfo(np.float64).eps
         constant = variance <= near.size * eps * variance + (near.size * mean * eps) ** 2
         offset, spread = mean, math.sqrt(variance)
+        if scaling == "robust" and not constant:
+            offset, spread = _robust(near, spread)
     elif scaling == "minmax":
         offset = float(near.min())
         spread = float(near.max()) - offset
@@ -314,6 +320,18 @@ def _scale(values: np.ndarray, scaling: Scaling) -> tuple[float, float, float]:
     if scaling == "none" or constant or back[2] == 0:
         back[2] = 1.0
     return back[0], back[1], back[2]
+
+
+def _robust(values: np.ndarray, spread: float) -> tuple[float, float]:
+    """Return mean and standard deviation of the winsorised values, which few anomalies among them cannot inflate.
+
+    ``spread`` is the plain standard deviation. It stands where nothing but a single value is left.
+    """
+    low, high = np.quantile(values, _ROBUST_RANGE)
+    if low == high:
+        return float(low), spread
+    winsorised = values.clip(low, high)
+    return float(winsorised.mean()), max(float(winsorised.std()), _LEAST_ROBUST_SCALE * spread)
 
 
 def _ldexp(value: float, exponent: int) -> float:

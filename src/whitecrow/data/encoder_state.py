@@ -6,7 +6,7 @@ A model file comes from anywhere: every field is checked before use, and each fa
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, get_args
 
 import numpy as np
 
@@ -78,7 +78,7 @@ def settings_from_state(document: Any) -> Settings:
         If it is not exactly as :func:`columns_to_state` and the encoder write it.
     """
     _fields(document, {"scaling", "clip", "max_levels", "source", "columns"}, "the encoder")
-    _one_of(document["scaling"], ("standard", "minmax", "none"), "scaling")
+    _one_of(document["scaling"], get_args(Scaling), "scaling")
     _one_of(document["source"], ("table", "array"), "source")
     clip = document["clip"]
     if clip is not None and not (type(clip) in (int, float) and 0 < clip < math.inf and clip <= 1e308):

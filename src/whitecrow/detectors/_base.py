@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -70,8 +70,9 @@ class Detector(Fields, OutlierMixin, BaseEstimator):
     calibration : float from 0 to 1 (excluded), default=0.1
         Share of the training rows held out to calibrate p-values and, in the clean regime, the threshold. 0 trains on
         all rows and leaves :meth:`p_value` without a basis.
-    scaling : {"standard", "minmax", "none"}, default="standard"
-        Scaling of numbers, fitted on training rows: to mean 0 and variance 1, to [0, 1], or as they are.
+    scaling : {"standard", "robust", "minmax", "none"}, default="standard"
+        Scaling of numbers, fitted on training rows: to mean 0 and variance 1; the same by mean and variance of the
+        winsorised values, which anomalies among the training rows do not inflate; to [0, 1]; or as they are.
     clip : float or None
         Largest magnitude of a scaled number.
     random_state : int, tuple of int, numpy.random.RandomState or None, default=None
@@ -121,7 +122,7 @@ class Detector(Fields, OutlierMixin, BaseEstimator):
     regime: Literal["contaminated", "clean", "labelled"] = "contaminated"
     contamination: Contamination = 0.05
     calibration: Probability = 0.1
-    scaling: Literal["standard", "minmax", "none"] = "standard"
+    scaling: Literal["standard", "robust", "minmax", "none"] = "standard"
     clip: Positive | None = None
     random_state: int | tuple[int, ...] | np.random.RandomState | None = None
     device: str = "auto"
@@ -226,8 +227,12 @@ class Detector(Fields, OutlierMixin, BaseEstimator):
     def _encoder(self, kind: Kind) -> Encoder:
         """Return an encoder for samples of this kind, not fitted."""
         if kind == "table":
-            return encoder_class(kind)(scaling=self.scaling, clip=None if self.clip is None else float(self.clip))
+            return encoder_class(kind)(scaling=self._scaling, clip=None if self.clip is None else float(self.clip))
         return encoder_class(kind)()
+
+    @property
+    def _scaling(self) -> str:
+        return self.scaling
 
     def _complete_fit(self, prepared: Prepared) -> None:
         """Set what follows from the trained networks: scores of the fit, threshold, reference rows, summary."""
@@ -246,7 +251,7 @@ class Detector(Fields, OutlierMixin, BaseEstimator):
             "seconds": round(time.perf_counter() - prepared.started, 3),
             "regime": self.regime,
             "contamination": float(self.contamination),
-            "versions": {name: version(name) for name in ("whitecrow", "torch", "numpy", "scikit-learn")},
+            "versions": {name: _installed(name) for name in ("whitecrow", "torch", "numpy", "scikit-learn")},
         }
 
     def _scores_of_fit(self, prepared: Prepared) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -663,3 +668,9 @@ class Detector(Fields, OutlierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = False
         return tags
+
+
+@cache
+def _installed(package: str) -> str:
+    """Return the version of a package; the package's files say it, and reading them at every fit takes a while."""
+    return version(package)

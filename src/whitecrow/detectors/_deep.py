@@ -1,19 +1,23 @@
 """Detectors that are trained by gradients."""
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
+from copy import copy
+from functools import partial
 from importlib.metadata import version
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from whitecrow.core.errors import ParameterError
 from whitecrow.core.parameters import Contamination, Count, NonNegative, Positive, Probability
 from whitecrow.core.spec import InputSpec, Kind
-from whitecrow.detectors._base import Detector
+from whitecrow.detectors._base import Detector, NotFittedError
 from whitecrow.nn import Networks
-from whitecrow.train import Batch, Checkpoint, Execution, Stage, train
+from whitecrow.train import Batch, Checkpoint, Execution, Progress, Stage, train
 from whitecrow.train.engine import Settings, Training
 from whitecrow.train.plan import Schedule, idle
 
@@ -141,9 +145,90 @@ class DeepDetector(Detector):
     def finish(self, net: Networks, X: Tensor) -> None:
         """Set the state of one trained replica from all its training rows (a mixture, a scale of the scores)."""
 
+    def encode_batch(self, net: Networks, x: Tensor) -> Tensor | None:
+        """Return the latent codes of rows, ``[B, K]``, for a method that has them."""
+        return None
+
     def row_losses(self, net: Networks, x: Tensor) -> Tensor:
         """Return what ``trim`` ranks training rows by, ``[B]``: their scores, unless those come later (``finish``)."""
         return self.score_batch(net, x)
+
+    # ---- looking in -----------------------------------------------------------------------------------------------
+
+    def as_of(self, progress: Progress) -> Self:
+        """Return this detector as it stands after an epoch, for the observer of its fit.
+
+        It scores what ``fit`` was given and what it was not, and its fit goes on as if nobody had looked. It has no
+        threshold yet (``threshold_`` is nan): :meth:`set_threshold` sets one by rows that are given to it.
+
+        Parameters
+        ----------
+        progress : Progress
+            Of the end of an epoch, while the observer is being called with it.
+
+        Raises
+        ------
+        NotFittedError
+            Within an epoch, and for a method that learns its score only after the training.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from whitecrow import AutoEncoder
+        >>> from whitecrow.train import monitor
+        >>> X, detector, largest = np.random.default_rng(0).normal(size=(200, 5)), AutoEncoder(epochs=3), []
+        >>> def look(progress):
+        ...     if progress.networks is not None:
+        ...         largest.append(detector.as_of(progress).anomaly_score(X).max())
+        >>> with monitor(look):
+        ...     _ = detector.fit(X)
+        >>> len(largest)
+        3
+        """
+        name = type(self).__name__
+        if self.learnt:
+            raise NotFittedError(f"{name} learns its score after the training: it cannot score after an epoch.")
+        if progress.networks is None:
+            raise NotFittedError(f"{name}.as_of: networks can be looked at when an epoch has ended, not within it.")
+        early = copy(self)
+        early.replicas_ = progress.networks()
+        # Nothing of an earlier fit may be taken for this one's.
+        early.calibration_scores_ = early.fit_scores_ = np.empty(0)
+        early.threshold_, early.threshold_source_ = math.nan, "none yet: the fit goes on"
+        return early
+
+    def latent_code(self, X: Any) -> NDArray[np.float32]:
+        """Return the latent codes of samples, for a look at what the networks make of them.
+
+        Parameters
+        ----------
+        X : table, array-like [N, columns], or images
+            As in ``fit``; for a series its windows, one code for each.
+
+        Returns
+        -------
+        ndarray of float32 [N, K]
+            Of the first replica: the axes of another's mean something else.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        DataError
+            If the samples cannot be used.
+        ParameterError
+            If the method has no latent code.
+        """
+        self._check_fitted()
+        rows = self._accept(X, self.spec_.kind, fitting=False)
+
+        def found(net: Networks, x: Tensor) -> Tensor:
+            codes = self.encode_batch(net, x)
+            if codes is None:
+                raise ParameterError(f"latent_code: {type(self).__name__} has no latent code.")
+            return codes
+
+        return np.concatenate([codes[0] for codes in self._blocks(found, partial(self.encoder_.fill, rows))])
 
     # ---- fitting --------------------------------------------------------------------------------------------------
 

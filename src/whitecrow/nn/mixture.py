@@ -7,7 +7,14 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Mixture", "ResidualMeasure", "estimate_mixture", "mixture_energy", "residual_features"]
+__all__ = [
+    "Mixture",
+    "ResidualMeasure",
+    "estimate_mixture",
+    "joint_log_density",
+    "mixture_energy",
+    "residual_features",
+]
 
 ResidualMeasure = Literal["euclidean", "relative", "cosine"]
 
@@ -113,10 +120,27 @@ def mixture_energy(z: Tensor, mixture: Mixture) -> Tensor:
     Tensor [..., N], float64
         Not bounded below: a narrow component has a density above 1.
     """
+    return -torch.logsumexp(joint_log_density(z, mixture), -1)
+
+
+def joint_log_density(z: Tensor, mixture: Mixture) -> Tensor:
+    r"""Return :math:`\log \phi_k N(z; \mu_k, \Sigma_k)` for each row and component.
+
+    Its softmax over the components is their share in a row.
+
+    Parameters
+    ----------
+    z, mixture
+        As for :func:`mixture_energy`.
+
+    Returns
+    -------
+    Tensor [..., N, K], float64
+    """
     centred = z.double().unsqueeze(-3) - mixture.means.unsqueeze(-2)
     u = torch.linalg.solve_triangular(mixture.scale, centred.mT, upper=False)  # [..., K, D, N]
     log_density = mixture.log_peaks - 0.5 * u.square().sum(-2).mT  # [..., N, K]
-    return -torch.logsumexp(mixture.log_weights + log_density, -1)
+    return mixture.log_weights + log_density
 
 
 def residual_features(x: Tensor, rebuilt: Tensor, measures: Sequence[ResidualMeasure]) -> Tensor:

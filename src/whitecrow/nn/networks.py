@@ -1,6 +1,6 @@
 """The networks and the state of one replica, or of R replicas stacked."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -74,6 +74,18 @@ class Networks(nn.Module):
                 for key, value in members.items():
                     if value is old:
                         members[key] = tensor  # type: ignore[assignment]
+
+    def swap_all(self, tensors: Mapping[str, Tensor]) -> None:
+        """Do what :meth:`swap` does for each of these, in one pass over the modules."""
+        old, new = dict(self.tensors()), {}
+        for name, tensor in tensors.items():
+            if isinstance(old[name], nn.Parameter) and not isinstance(tensor, nn.Parameter):
+                tensor = nn.Parameter(tensor, requires_grad=tensor.is_floating_point())
+            new[id(old[name])] = tensor
+        for module in self.modules():
+            for members in (module._parameters, module._buffers):
+                for key, value in members.items():
+                    members[key] = new.get(id(value), value)
 
     def mark_stacked(self) -> "Networks":
         """Declare that the tensors carry a leading replica axis."""

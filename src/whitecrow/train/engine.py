@@ -5,6 +5,9 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import compress
+from statistics import fmean
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -229,7 +232,7 @@ class _Run:
         first_stage, first_epoch = 0, 0
         status = self._fresh_status()
         if resumed is None:
-            self._call("prepare", "prepare", self.y)
+            self._call(self.replicas, "prepare", "prepare", self.y)
         else:
             first_stage, first_epoch = resumed[1]["stage"], resumed[1]["epoch"]
         try:
@@ -243,7 +246,7 @@ class _Run:
                     self._begin_stage(status)
                 self._stage(index, first_epoch, optimisers, average, status)
                 resumed, first_epoch = None, 0
-            self._call("finish", "score")
+            self._call(self.replicas, "finish", "score")
         except BaseException:
             # Whatever stops the fit, Ctrl-C included, leaves the last completed epoch to resume from.
             if self.checkpoint is not None:
@@ -256,17 +259,17 @@ class _Run:
         return Training(self.replicas, status.history, status.kept_epochs.tolist(), status.diverged.tolist())
 
     @torch.no_grad()
-    def _call(self, name: str, noise: str, *more: Tensor) -> None:
+    def _call(self, replicas: Replicas, name: str, noise: str, *more: Tensor) -> None:
         """Call a hook on each replica with its training rows of X, and of what else it takes."""
-        self.replicas.train(False)
-        self.replicas.draw_noise(noise)
-        self.replicas.seek_noise(0)
+        replicas.train(False)
+        replicas.draw_noise(noise)
+        replicas.seek_noise(0)
         hook = getattr(self.method, name)
         if is_idle(hook):
             return
         for r, rows in enumerate(self.training_rows):
-            hook(self.replicas.replica(r), *(t[rows] for t in (self.X, *more)))
-            self.replicas.gather(r)
+            hook(replicas.replica(r), *(t[rows] for t in (self.X, *more)))
+            replicas.gather(r)
 
     def _fresh_status(self) -> _Status:
         n = self.replicas.n
@@ -309,10 +312,11 @@ class _Run:
             if bool(status.stopped.all()):
                 break
 
-            def progress(share: float, *, force: bool = False, epoch: int = epoch) -> None:
+            def progress(share: float, *, force: bool = False, epoch: int = epoch, **ended: Any) -> None:
                 done = sum(self.epochs[:index]) + epoch + share
                 at = epoch + int(share)
-                self.report(Progress(stage.name, at, epochs, done / sum(self.epochs), self.mean_loss), force=force)
+                fraction = done / sum(self.epochs)
+                self.report(Progress(stage.name, at, epochs, fraction, self.mean_loss, **ended), force=force)
 
             losses = self._epoch(index, epoch, optimisers, average, status.row_weights(), progress)
             self._record(status, f"{stage.name}.", [o.objective.loss for o in optimisers], losses)
@@ -326,8 +330,30 @@ class _Run:
             self.mean_loss = float(losses[:, ~status.diverged].mean())
             if self.checkpoint is not None:
                 self._offer(self.checkpoint, status, optimisers, average, index, epoch + 1)
-            progress(1.0, force=True)
+            if self.report.observed:
+                measured, networks = self._measured(stage, status), partial(self._as_they_stand, average)
+                progress(1.0, force=True, measured=measured, networks=networks)
+            else:
+                progress(1.0, force=True)
         self.replicas.restore(status.best)
+
+    def _measured(self, stage: Stage, status: _Status) -> dict[str, float]:
+        """Return what the history keeps of the last epoch, the mean over the replicas that go on."""
+        going, prefix = (~status.diverged).tolist(), f"{stage.name}."
+        if not any(going):
+            return {}
+        return {
+            name.removeprefix(prefix): fmean(compress(epochs[-1], going))
+            for name, epochs in status.history.items()
+            if name.startswith(prefix)
+        }
+
+    def _as_they_stand(self, average: MovingAverage | None) -> Replicas:
+        """Return a copy of the networks with what ``finish`` sets, as if the fit ended here."""
+        with nullcontext() if average is None else average.applied():
+            copied = self.replicas.copy()
+        self._call(copied, "finish", "score")
+        return copied
 
     def _epoch(
         self,

@@ -2,10 +2,14 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from whitecrow.train.replicas import Replicas
 
 __all__ = ["Progress", "Reporter", "monitor"]
 
@@ -26,6 +30,14 @@ class Progress:
         Share of the whole fit that is done, from 0 to 1, if no replica stops early.
     loss : float
         Mean training loss of the last epoch over objectives and replicas; nan before the first has ended.
+    measured : dict of str to float
+        At the end of an epoch what ``history_`` keeps of it, by the names without the stage's: the loss of each
+        objective, ``"validation"``, and what the method measures; means over the replicas that have not diverged.
+        Empty within an epoch.
+    networks : function without arguments, or None
+        At the end of an epoch it returns a copy of the networks as they stand (where the stage averages, the averages),
+        with what ``finish`` sets of them. It costs nothing until it is called, the fit never notices, and it may be
+        called while the observer is being called only. None within an epoch.
     """
 
     stage: str
@@ -33,6 +45,8 @@ class Progress:
     epochs: int
     fraction: float
     loss: float
+    measured: Mapping[str, float] = field(default_factory=dict)
+    networks: "Callable[[], Replicas] | None" = None
 
 
 @contextmanager
@@ -40,7 +54,8 @@ def monitor(observer: Callable[[Progress], None]) -> Iterator[None]:
     """Call ``observer`` some times a second, and after every epoch, during the fits inside the block.
 
     An observer that raises :class:`~whitecrow.core.errors.FitCancelled` stops the fit; where the detector has a
-    ``checkpoint``, the last completed epoch can be resumed.
+    ``checkpoint``, the last completed epoch can be resumed. After an epoch,
+    :meth:`DeepDetector.as_of <whitecrow.detectors.DeepDetector.as_of>` gives the observer the detector as it stands.
     """
     token = _observer.set(observer)
     try:
@@ -57,6 +72,11 @@ class Reporter:
         self._terminal = verbose and self._observer is None and sys.stderr.isatty()
         self._start = self._last = time.monotonic()
         self._written = False
+
+    @property
+    def observed(self) -> bool:
+        """Whether somebody hears of the fit."""
+        return self._observer is not None
 
     def __call__(self, progress: Progress, *, force: bool = False) -> None:
         """Report, at most ten times a second unless forced."""

@@ -57,6 +57,8 @@ class Adam:
         # A replica's numbers must not round otherwise because of where they lie among those of the others.
         alone = 1 if replicas.execution == "loop" else replicas.n
         self._padded = {i: _Padded(leaf, alone) for i, leaf in enumerate(self.leaves) if leaf.numel() // alone % _LANES}
+        for i, padded in self._padded.items():
+            self._first[i], self._second[i] = padded.first, padded.second
 
     def state(self, prefix: str) -> dict[str, Tensor]:
         """Return the moments and the step count as named tensors (not copies)."""
@@ -84,10 +86,13 @@ class Adam:
         beta1, beta2 = self.objective.betas
         # It reads memory in order, and automatic differentiation may return a transposed gradient.
         columns = [list(self.leaves), [g.contiguous() for g in grads], list(self._first), list(self._second)]
-        for i, padded in self._padded.items():
-            padded.take(*(column[i] for column in columns))
-            for column, tensor in zip(columns, padded.tensors, strict=True):
-                column[i] = tensor
+        leaves, copies = [self.leaves[i] for i in self._padded], [p.parameter for p in self._padded.values()]
+        if copies:
+            gradients = [p.gradient for p in self._padded.values()]
+            torch._foreach_copy_([*copies, *gradients], [*leaves, *(grads[i] for i in self._padded)])  # pyright: ignore[reportPrivateImportUsage]
+            for i, padded in self._padded.items():
+                for column, tensor in zip(columns, padded.lanes, strict=True):
+                    column[i] = tensor
         # The kernel behind torch.optim.Adam(fused=True), without the optimiser's bookkeeping per step.
         torch._fused_adam_(  # type: ignore[attr-defined]
             *columns,
@@ -101,23 +106,18 @@ class Adam:
             amsgrad=False,
             maximize=False,
         )
-        for i, padded in self._padded.items():
-            padded.give(self.leaves[i], self._first[i], self._second[i])
+        if copies:
+            torch._foreach_copy_(leaves, copies)  # pyright: ignore[reportPrivateImportUsage]
 
 
 class _Padded:
-    """Copies of a parameter, its gradient and its moments in which each replica fills whole lanes."""
+    """Copies of a parameter and its gradient, and its moments, in ``lanes`` that each replica fills whole.
+
+    ``parameter``, ``gradient``, ``first`` and ``second`` are views of the lanes, in the shape of the leaf.
+    """
 
     def __init__(self, leaf: Tensor, n_replicas: int) -> None:
         n = leaf.numel() // n_replicas
-        self._shape, self._n = (n_replicas, n), n
-        self.tensors = leaf.new_zeros(4, n_replicas, -(-n // _LANES) * _LANES).unbind()
-
-    def take(self, *tensors: Tensor) -> None:
-        for home, tensor in zip(self.tensors, tensors, strict=True):
-            home[:, : self._n] = tensor.detach().reshape(self._shape)
-
-    def give(self, parameter: Tensor, *moments: Tensor) -> None:
-        homes = self.tensors[0], *self.tensors[2:]
-        for home, tensor in zip(homes, (parameter, *moments), strict=True):
-            tensor.copy_(home[:, : self._n].reshape(tensor.shape))
+        lanes = leaf.new_zeros(4, n_replicas, -(-n // _LANES) * _LANES)
+        self.lanes = lanes.unbind()
+        self.parameter, self.gradient, self.first, self.second = lanes[..., :n].view(4, *leaf.shape).unbind()

@@ -97,8 +97,7 @@ class Replicas:
 
     def _view(self, r: int) -> Networks:
         net = deepcopy(self._template)
-        for name, tensor in self.stacked.items():
-            net.swap(name, tensor[r])
+        net.swap_all({name: tensor[r] for name, tensor in self.stacked.items()})
         return net
 
     def _running(self) -> Networks:
@@ -106,8 +105,7 @@ class Replicas:
         if self.n == 1:
             return self._views[0]
         net = deepcopy(self._template)
-        for name, tensor in self.stacked.items():
-            net.swap(name, tensor)
+        net.swap_all(self.stacked)
         return net.mark_stacked() if self.execution == "direct" else net
 
     def replica(self, r: int) -> Networks:
@@ -217,6 +215,10 @@ class Replicas:
             return score(self._net, x[0]).unsqueeze(0)
         return score(self._net, x) if self.execution == "direct" else self._map(score, x)
 
+    def copy(self) -> "Replicas":
+        """Return these replicas with tensors of their own."""
+        return Replicas(self._template, self.snapshot(), self.execution)
+
     def take(self, r: int) -> "Replicas":
         """Return replica ``r`` alone, with tensors of its own."""
         return Replicas(self._template, {name: t[r : r + 1].clone() for name, t in self.stacked.items()})
@@ -260,5 +262,6 @@ class Replicas:
 
     def finite(self) -> Tensor:
         """Return whether every number of each replica is finite, bool ``[R]``."""
-        checks = [torch.isfinite(t).reshape(self.n, -1).all(1) for t in self.stacked.values() if t.is_floating_point()]
-        return torch.stack(checks).all(0) if checks else torch.ones(self.n, dtype=torch.bool)
+        # x - x is nan where x is not finite: one pass, where torch.isfinite takes several.
+        sums = [(t - t).reshape(self.n, -1).sum(1) for t in self.stacked.values() if t.is_floating_point()]
+        return (torch.stack(sums) == 0).all(0) if sums else torch.ones(self.n, dtype=torch.bool)

@@ -43,9 +43,9 @@ class SeriesEncoder:
         the longest stretch of training steps, but no more steps than the shortest series has.
     fold : {"last", "centre", "mean", "median", "max"}, default="mean"
         How scores of windows become scores of steps; see :class:`~whitecrow.data.series.Folding`.
-    scaling : {"standard", "minmax", "none"}, default="standard"
-        Subtract the mean and divide by the standard deviation (divisor N); map the training range to [0, 1]; or leave
-        values as they are.
+    scaling : {"standard", "robust", "minmax", "none"}, default="standard"
+        Subtract the mean and divide by the standard deviation (divisor N); do so with those of the winsorised values,
+        as :class:`~whitecrow.data.TableEncoder` does; map the training range to [0, 1]; or leave values as they are.
     clip : float or None, default=10.0
         Scaled values are kept within ±clip; 4 suits "minmax". It does not touch values under ``scaling="none"``.
     stride : int, default=1

@@ -89,6 +89,9 @@ class ConvAutoEncoder(DeepDetector):
     def map_batch(self, net: Networks, x: Tensor) -> Tensor:
         return box_filter(to_images(self.feature_scores(net, x), self.spec_.shape).mean(1), self._side)
 
+    def encode_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.encoder(x)
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         if self.score_type == "max":
             return self.map_batch(net, x).amax((-2, -1))

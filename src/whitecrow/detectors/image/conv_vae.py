@@ -139,6 +139,9 @@ class ConvVAE(DeepDetector):
             total = total + self._surprise(net, x, mu + deviation * net.noise.draw(1, mu.shape[-1]))
         return total / int(self.n_samples)
 
+    def encode_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return self._code(net, x)[0]
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         score = self.feature_scores(net, x).sum(-1)
         return score + self._divergence(*self._code(net, x)) if self.score_type == "elbo" else score

@@ -159,6 +159,9 @@ class EncoderGAN(DeepDetector):
     def map_batch(self, net: Networks, x: Tensor) -> Tensor:
         return to_images((x - self.rebuild_batch(net, x)).abs(), self.spec_.shape).sum(1)
 
+    def encode_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.encoder(x)
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         parts = (self._parts(net, x) - net.medians) / net.spreads
         if self.score_type == "sum":

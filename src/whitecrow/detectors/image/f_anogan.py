@@ -160,6 +160,9 @@ class FAnoGAN(DeepDetector):
     def map_batch(self, net: Networks, x: Tensor) -> Tensor:
         return to_images((x - self.rebuild_batch(net, x)).abs(), self.spec_.shape).sum(1)
 
+    def encode_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.encoder(x)
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         image, features = (self._parts(net, x) / net.means).unbind(-1)
         return image + self.feature_weight * features

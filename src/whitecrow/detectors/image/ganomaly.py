@@ -147,6 +147,9 @@ class GANomaly(DeepDetector):
     def map_batch(self, net: Networks, x: Tensor) -> Tensor:
         return to_images((x - self.rebuild_batch(net, x)).abs(), self.spec_.shape).sum(1)
 
+    def encode_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.encoder(x)
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         parts = self._parts(net, x)
         if self.score_type == "sum":

@@ -118,6 +118,12 @@ class SubPCA(SeriesDetector):
         off = z - t @ net.directions.mT
         return t.square() @ net.weight_along + net.weight_off * off.square().sum(1)
 
+    def rebuild_batch(self, net: Networks, x: Tensor) -> Tensor | None:
+        if self.score_type != "reconstruction":
+            return None  # all directions rebuild everything
+        z = (x.double() - net.mean) / net.scale
+        return (net.mean + net.scale * (z @ net.directions @ net.directions.mT)).float()
+
     def check_buffers(self, net: Networks) -> None:
         d, real = self.spec_.n_features, torch.float64
         k = net.weight_along.shape[-1] if hasattr(net, "weight_along") and net.weight_along.dim() else 0

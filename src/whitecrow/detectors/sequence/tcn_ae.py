@@ -107,6 +107,9 @@ class TCNAE(DeepSeriesDetector):
         errors = self._errors(net, x)
         return net.law.distance(errors) if self.score_type == "mahalanobis" else errors.square().mean(-1)
 
+    def rebuild_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return x - self._errors(net, x).flatten(-2)
+
     def _errors(self, net: Networks, x: Tensor) -> Tensor:
         """Return the signed errors of rows ``[B, W * C]``, ``[B, W, C]``."""
         steps = x.unflatten(-1, self.spec_.shape)

@@ -50,7 +50,7 @@ class USAD(DeepSeriesDetector):
         An epoch n of the losses is a pass over the training windows, or as many passes as take so many windows.
     window : int or "auto", default=100
         Steps in a window, W.
-    scaling : {"minmax", "standard", "none"}, default="minmax"
+    scaling : {"minmax", "standard", "robust", "none"}, default="minmax"
         As for every detector; the paper's is this default.
     clip : float or None, default=4
         Largest magnitude of a scaled value.
@@ -84,7 +84,7 @@ class USAD(DeepSeriesDetector):
     alpha: Share = 0.5
     epoch_windows: Count = 20_000
     window: Window = 100
-    scaling: Literal["standard", "minmax", "none"] = "minmax"
+    scaling: Literal["standard", "robust", "minmax", "none"] = "minmax"
     clip: Positive | None = 4.0
     batch_size: Count = 64
 
@@ -135,6 +135,9 @@ class USAD(DeepSeriesDetector):
         """Return the sum of both reconstruction errors."""
         code = net.encoder(batch.x)
         return batch.mean(_error(batch.x, net.decoder1(code)) + _error(batch.x, net.decoder2(code)))
+
+    def encode_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.encoder(x)
 
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         rebuilt = net.decoder1(net.encoder(x))

@@ -169,6 +169,9 @@ class ALAD(DeepDetector):
     def rebuild_batch(self, net: Networks, x: Tensor) -> Tensor:
         return net.generator(net.encoder(x))
 
+    def encode_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.encoder(x)
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         rebuilt = self.rebuild_batch(net, x)
         if self.score_type == "l1":

@@ -95,6 +95,9 @@ class AutoEncoder(DeepDetector):
         error = (x - net.decoder(net.encoder(x))).square()
         return error / net.noise_level if self.score_type == "standardised" else error
 
+    def encode_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.encoder(x)
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         if self.score_type == "sum":
             return reconstruction_error(x, net.encoder, net.decoder)

@@ -170,6 +170,9 @@ class DeepHybrid(DeepDetector):
         super()._check_parameters()
         self._inner()._check_parameters()
 
+    def encode_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.encoder(x)
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         error = self.row_losses(net, x)
         if self.score_type == "error" or not hasattr(net, "shallow"):  # fresh networks have no shallow detector yet

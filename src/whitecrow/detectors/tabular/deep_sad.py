@@ -122,6 +122,9 @@ class DeepSAD(DeepDetector):
         labelled = self.eta * torch.where(batch.y == 1, 1 / (d + self.epsilon), d)
         return batch.mean(torch.where(batch.y == -1, d, labelled))
 
+    def encode_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.phi(x)
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         return (net.phi(x) - net.c).square().sum(-1)
 

@@ -179,6 +179,9 @@ class DeepSVDD(DeepDetector):
     def reconstruction_loss(self, net: Networks, batch: Batch) -> Tensor:
         return batch.mean(squared_error(batch.x, net.decoder(net.phi(batch.x))))
 
+    def encode_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.phi(x)
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         return (net.phi(x) - net.c).square().sum(-1)
 

@@ -126,6 +126,9 @@ class DUAD(DeepDetector):
         kept = self._select(space.cpu().numpy(), self.drop if done else self.first_drop, int(net.seed) + done)
         return torch.from_numpy(kept).to(X)
 
+    def encode_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.encoder(x)
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         return reconstruction_error(x, net.encoder, net.decoder)
 

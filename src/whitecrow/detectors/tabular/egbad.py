@@ -167,6 +167,9 @@ class EGBAD(DeepDetector):
     def rebuild_batch(self, net: Networks, x: Tensor) -> Tensor:
         return net.generator(net.encoder(x))
 
+    def encode_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.encoder(x)
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         parts = self._parts(net, x) / net.std
         w = float(self.discriminator_weight)

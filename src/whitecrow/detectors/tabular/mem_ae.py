@@ -132,6 +132,9 @@ class MemAE(DeepDetector):
     def feature_scores(self, net: Networks, x: Tensor) -> Tensor:
         return (x - self.rebuild_batch(net, x)).square()
 
+    def encode_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.encoder(x)
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         return self.feature_scores(net, x).sum(-1)
 

@@ -113,6 +113,9 @@ class RobustAutoEncoder(DeepDetector):
         error, distance = self._parts(net, x)
         return error / net.error_unit + distance / net.code_unit
 
+    def encode_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.encoder(x)
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         if self.score_type == "sum":
             return self.row_losses(net, x)

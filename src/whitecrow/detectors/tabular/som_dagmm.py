@@ -159,6 +159,9 @@ class SOMDAGMM(DeepDetector):
         for buffer, value in zip((net.log_phi, net.mu, net.scale), mixture, strict=True):
             buffer.copy_(value)
 
+    def encode_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return net.encoder(x)
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         z, _ = self._features(net, x)
         mixture = Mixture(net.log_phi, net.mu, net.scale)

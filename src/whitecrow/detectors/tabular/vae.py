@@ -145,6 +145,9 @@ class VAE(DeepDetector):
         """Return the parts of the score by feature; the divergence of the elbo belongs to none."""
         return self._surprise_of(net, x, *self._code(net, x))
 
+    def encode_batch(self, net: Networks, x: Tensor) -> Tensor:
+        return self._code(net, x)[0]
+
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
         code = self._code(net, x)
         score = self._surprise_of(net, x, *code).sum(-1)
