@@ -310,7 +310,7 @@ def test_without_labels_only_the_alert_volume_is_told(partly, console, visit):
         expect(page.locator(".wc-figure", has=page.locator(f"[data-wct={name}]"))).to_contain_text("needs labels")
     for meaning in ("fpr", "cost"):
         expect(page.locator(f"option[value={meaning}]")).to_be_disabled()
-    expect(page.get_by_role("img")).to_have_count(1)
+    expect(page.locator("[data-ready=true]").get_by_role("img")).to_have_count(1)
 
 
 def test_another_run_is_picked_by_keyboard_and_back_returns(filled, pca, visit):

@@ -19,6 +19,7 @@ FULL = ViewState(
     costs=Costs(10.0, 1.0, 0.5, 2.0),
     base_rate=0.001,
     filters={"is.a=b&c": "é <b> +%", "service": ""},
+    epoch=12,
 )
 
 ids = st.text("0123456789abcdef", min_size=12, max_size=12)
@@ -35,6 +36,7 @@ states = st.builds(
     costs=st.none() | st.builds(Costs, amounts, amounts, amounts, amounts),
     base_rate=st.none() | st.floats(0, 1),
     filters=st.dictionaries(words, words, max_size=5),
+    epoch=st.none() | st.integers(1, 10**9),
 )
 
 

@@ -30,6 +30,7 @@ def serve(
     port: int = 8000,
     token: str | None = None,
     allowed_host: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    allow_webhook: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     options: Options = Options(),  # noqa: B008 - frozen
 ) -> None:
     """Serve a workspace to browsers and over HTTP: data sets, fits in the background, scores, explanations, verdicts.
@@ -49,12 +50,23 @@ def serve(
         command line: better give it in the environment variable WHITECROW_TOKEN.
     allowed_host
         Further names that requests may call this server by, such as the one that a proxy uses.
+    allow_webhook
+        Hosts that webhooks of alert rules may reach; none by default. A host must lead to a public address, unless
+        that address is named too; localhost names this machine.
     """
     secret = token if token is not None else os.environ.get(_TOKEN) or None
     with options.console() as console:
         if token is not None:
             console.note(f"The token is visible to other users of this machine. Give it in {_TOKEN} instead.")
-        run_console(console, workspace, host, port, secret, tuple(allowed_host or ()))
+        run_console(
+            console,
+            workspace,
+            host,
+            port,
+            secret,
+            tuple(allowed_host or ()),
+            allowed_webhooks=tuple(allow_webhook or ()),
+        )
 
 
 def run_console(
@@ -65,6 +77,7 @@ def run_console(
     token: str | None = None,
     allowed_hosts: tuple[str, ...] = (),
     *,
+    allowed_webhooks: tuple[str, ...] = (),
     demo: bool = False,
 ) -> None:
     """Serve a workspace until Ctrl-C; with ``demo`` it is filled with simulated traffic and fits that learn from it.
@@ -93,7 +106,9 @@ def run_console(
     from whitecrow.workspace import Workspace
     from whitecrow.workspace.demo import fill_with_demo
 
-    settings = Settings(host=host, port=port, token=token, allowed_hosts=allowed_hosts)
+    settings = Settings(
+        host=host, port=port, token=token, allowed_hosts=allowed_hosts, allowed_webhooks=allowed_webhooks
+    )
 
     def check(file: Path) -> None:
         if file.suffix == ".parquet":

@@ -86,10 +86,10 @@ class Chart:
         # The theme's event comes from the window; a chart that is gone is not found.
         ui.run_javascript(f"window.addEventListener('wc-theme', () => {{ {self._paint()} }})")
 
-    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Show the numbers behind the picture, at most fifty rows spread evenly; a later call replaces them."""
+    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]], *, most: int = _TABLE_ROWS) -> None:
+        """Show the numbers behind the picture, at most so many rows spread evenly; a later call replaces them."""
         found = list(rows)
-        step = max(1, -(-len(found) // _TABLE_ROWS))
+        step = max(1, -(-len(found) // most))
         self._numbers.clear()
         with self._numbers, details("Show as table") as folded:
             folded.classes("wc-numbers")

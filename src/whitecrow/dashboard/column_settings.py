@@ -11,6 +11,7 @@ from whitecrow.dashboard.parts import Text, button, small_table, warnings
 from whitecrow.dashboard.shell import Page
 from whitecrow.dashboard.threads import in_thread
 from whitecrow.workspace import DatasetRecord, DatasetSettings
+from whitecrow.workspace.samples import LABEL
 
 __all__ = ["ColumnSettings"]
 
@@ -41,7 +42,9 @@ class ColumnSettings:
         self._from = 0
         # Options have keys of ours: a column may be named anything, the empty text included.
         self._names = [str(column["name"]) for column in record.profile]
-        columns = {_NO_COLUMN: "none"} | {str(k): name for k, name in enumerate(self._names)}
+        # What stands beside arrays describes them; only labels that came with them mean something.
+        meant = [k for k, name in enumerate(self._names) if record.shape is None or name == LABEL]
+        columns = {_NO_COLUMN: "none"} | {str(k): self._names[k] for k in meant}
         with ui.element("div").classes("wc-form"):
             self._label = _select("Label column", columns, self._place(settings.label))
             self._time = _select("Time column", columns, self._place(settings.time))
@@ -58,8 +61,10 @@ class ColumnSettings:
             self._normal.props["hint"] = "None recognises the usual ones, such as normal, benign, 0"
             self._normal.set_visibility(record.labels is not None)
         self._label.on_value_change(self._label_picked)
+        self._time.set_visibility(record.shape is None)
         self._table = ui.element("div").style("width: 100%")
-        self._fill()
+        if record.shape is None:
+            self._fill()
         with ui.element("div").classes("wc-row"):
             button("Save column settings", self._save, kind="primary")
             Text("Runs keep the settings that they were fitted with.").classes("wc-muted")

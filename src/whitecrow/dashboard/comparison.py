@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from whitecrow.core.errors import DataError, ParameterError
 from whitecrow.dashboard.evaluation import siblings
 from whitecrow.dashboard.run_parts import run_name
-from whitecrow.metrics import Costs, EvaluationReport, Interval, ScoreHistogram, evaluation_report, score_histogram
+from whitecrow.dashboard.score_bins import score_bins
+from whitecrow.metrics import Costs, EvaluationReport, Interval, ScoreHistogram, evaluation_report
 from whitecrow.metrics.agreement import Disagreements, RankAgreement, disagreements, paired_difference, rank_agreement
 from whitecrow.metrics.family_catches import FamilyCatches, family_catches
 from whitecrow.workspace import RunRecord, Workspace
@@ -20,7 +21,6 @@ from whitecrow.workspace import RunRecord, Workspace
 __all__ = ["Comparison", "Difference", "SeedSpread", "compare", "spread", "threshold_of"]
 
 _RESAMPLES, _FEWER_RESAMPLES, _MANY_ROWS = 1000, 200, 50_000
-_SKEWED = 5.0  # times the median: scores beyond it are shown on a logarithmic axis
 _MANY_COPIES = 0.05  # beyond this share of copies, intervals that take every row for new evidence are too narrow
 
 
@@ -116,15 +116,7 @@ class Comparison:
         """Return the scores of a run by class, in bins that are equally wide on the axis that shows most of them."""
         known, threshold = self.known, threshold_of(self.run(key))
         label, scores = self.label[known], self.scores[key][known]
-        # A few scores of 0, such as those of copies of training rows, go into the lowest bin.
-        lowest = float(np.quantile(scores, 0.01, method="lower"))
-        highest = max(float(np.quantile(scores[label == kind], 0.995)) for kind in (0, 1))
-        skewed = highest > _SKEWED * np.median(scores)
-        if min(threshold, lowest) <= 0 or not skewed:
-            return score_histogram(label, scores, threshold)
-        # A few huge scores would press all others into one bin.
-        found = score_histogram(label, np.log(np.maximum(scores, lowest)), float(np.log(threshold)))
-        return found._replace(edges=np.exp(found.edges), scale="log")
+        return score_bins(label, scores, threshold)
 
     def differences(self, reference: str) -> list[Difference]:
         """Return how much better one run is than each other on the same resamples; empty unless :attr:`judged`."""

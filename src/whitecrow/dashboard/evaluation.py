@@ -42,9 +42,10 @@ class Honesty(NamedTuple):
 
 def siblings(run: RunRecord, runs: Iterable[RunRecord]) -> list[RunRecord]:
     """Return the runs that are done and differ from this one in nothing but the seed, itself included if it is done."""
+    apart = ("seed", "name", "budget", "watch")
 
     def asked(one: RunRecord) -> dict[str, object]:
-        return {name: given for name, given in one.request.document().items() if name not in ("seed", "name", "budget")}
+        return {name: given for name, given in one.request.document().items() if name not in apart}
 
     wanted = asked(run)
     return [one for one in runs if one.state == "done" and one.dataset == run.dataset and asked(one) == wanted]

@@ -6,13 +6,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from whitecrow.metrics import Costs, score_histogram
+from whitecrow.dashboard.score_bins import score_edges
+from whitecrow.metrics import Costs
 from whitecrow.metrics.alert_table import AlertTable
 from whitecrow.metrics.curves import thin
 
 __all__ = ["CurveData", "cost_rows", "curve_data"]
 
-_BINS = 40
 _POINTS = 300  # of a curve as drawn
 
 Floats = NDArray[np.float64]
@@ -61,14 +61,7 @@ def curve_data(table: AlertTable, label: NDArray[np.int8], scores: Floats, thres
         That the histogram's axis shall hold.
     """
     both = bool(table.anomalies[0] and table.normals[0])
-    scale: Literal["linear", "log"] = "linear"
-    if both:
-        known = label >= 0
-        made = score_histogram(label[known], scores[known], threshold, _BINS)
-        edges, scale = made.edges, made.scale
-    else:
-        low, high = np.quantile(scores, (0.005, 0.995), method="nearest")
-        edges = np.histogram_bin_edges(np.clip(scores, low, high), _BINS)
+    edges, scale = score_edges(label, scores, threshold)
     inside = np.clip(scores, edges[0], edges[-1])
     counts = {kind: np.histogram(inside[label == kind], edges)[0] for kind in (1, 0, -1)}
     return CurveData(edges, scale, counts, *(_roc_and_pr(table) if both else (None, None)))

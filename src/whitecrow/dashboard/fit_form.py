@@ -1,19 +1,20 @@
 """The form that asks for a fit: detector, its parameters, what it is told of the data, split, seed, budget."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from nicegui import ui
 
 from whitecrow.core import registry
 from whitecrow.core.errors import ParameterError
+from whitecrow.core.spec import Kind
 from whitecrow.dashboard.parameter_form import ParameterForm
 from whitecrow.dashboard.parts import Text, button, details
 from whitecrow.dashboard.shell import Page
 from whitecrow.dashboard.threads import in_thread
 from whitecrow.workspace import Budget, DatasetRecord, FitRequest, RunRecord, SplitRule
 
-__all__ = ["FitForm"]
+__all__ = ["FitForm", "fitting_detectors"]
 
 _REGIMES = {
     "contaminated": "Contaminated: rows as they are",
@@ -25,7 +26,15 @@ _SPLITS = {
     "order": "In order: the first rows train",
     "all": "None: all rows train",
 }
-_FIRST = "autoencoder"
+_FIRST = {"table": "autoencoder", "image": "conv-autoencoder", "sequence": "sub-pca"}
+
+
+def fitting_detectors(record: DatasetRecord) -> list[str]:
+    """Return the names of the detectors that take a data set; rows in time may be a series as well."""
+    kinds: list[Kind] = [cast("Kind", record.kind)]
+    if record.kind == "table" and record.settings.time is not None:
+        kinds.append("sequence")
+    return sorted({name for kind in kinds for name in registry.names(kind)})
 
 
 class FitForm:
@@ -43,11 +52,12 @@ class FitForm:
     def __init__(self, page: Page, record: DatasetRecord, submitted: Callable[[RunRecord], Any]) -> None:
         self._page, self._record, self._submitted = page, record, submitted
         self._parameters: ParameterForm | None = None
-        names = sorted({*registry.names("table"), *registry.names("sequence")})
+        names = fitting_detectors(record)
+        first = _FIRST.get(record.kind, names[0])
         with ui.element("div").classes("wc-form"):
-            self._detector = _choice("Detector", {name: name for name in names}, _FIRST)
+            self._detector = _choice("Detector", {name: name for name in names}, first)
             self._regime = _choice("What it may know", _REGIMES, "contaminated")
-            in_time = record.settings.time is not None
+            in_time = record.settings.time is not None or (record.kind == "sequence" and record.shape is None)
             self._split = _choice("Split", _SPLITS, "order" if in_time else "random")
             self._share = _number("Share that trains", 0.5, step=0.05, minimum=0.01, maximum=0.99)
             self._seed = _number("Seed", 0, step=1, minimum=0)

@@ -15,6 +15,7 @@ __all__ = [
     "figure",
     "interval",
     "moment",
+    "p_value",
     "parameter",
     "percent",
     "size",
@@ -67,6 +68,15 @@ def value(number: float | None, digits: int = 4) -> str:
     if 1e4 <= abs(number) < 1e9:
         return f"{number:,.0f}"
     return f"{number:.{digits}g}"
+
+
+def p_value(number: float | None) -> str:
+    """Return a p-value with two significant digits; one that a double can hardly hold is told by its bound.
+
+    >>> p_value(0.0123), p_value(0.0), p_value(None)
+    ('0.012', '< 1e-99', '–')
+    """
+    return "< 1e-99" if number is not None and number < 1e-99 else value(number, 2)
 
 
 def duration(seconds: float | None) -> str:

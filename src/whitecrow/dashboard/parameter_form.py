@@ -1,5 +1,6 @@
 """A form for the parameters of a detector, made from the detector's own schema."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from nicegui import ui
@@ -33,19 +34,23 @@ class ParameterForm:
         Class of the detector.
     values : dict, optional
         Values that differ from the defaults.
+    first : sequence of str
+        Parameters that all methods have and that stand at the front here, in this order.
     """
 
-    def __init__(self, cls: type, values: dict[str, Any] | None = None) -> None:
+    def __init__(self, cls: type, values: dict[str, Any] | None = None, *, first: Sequence[str] = ()) -> None:
         self._cls, self._given = cls, values or {}
         self._schema = parameters.schema(cls)["properties"]
         self._inputs: dict[str, tuple[Field, Any]] = {}
         own, shared = form_fields(cls)
-        if own:
+        named = {field.name: field for field in shared}
+        front = [*own, *(named.pop(name) for name in first if name in named)]
+        if front:
             with ui.element("div").classes("wc-form"):
-                for field in own:
+                for field in front:
                     self._add(field)
         with details("Parameters that all methods have"), ui.element("div").classes("wc-form"):
-            for field in shared:
+            for field in named.values():
                 self._add(field)
 
     def values(self) -> dict[str, Any]:

@@ -15,8 +15,10 @@ from whitecrow.dashboard.formats import NOTHING, count, figure, value
 from whitecrow.dashboard.parts import Text, button, card, facts, figure_tiles, heading, small_table, warnings
 from whitecrow.dashboard.record_facts import CLASSES, RecordFacts, record_facts
 from whitecrow.dashboard.run_parts import run_name
+from whitecrow.dashboard.sample_facts import show_image, show_series
 from whitecrow.dashboard.shell import Page
 from whitecrow.dashboard.threads import in_thread
+from whitecrow.explain.samples import ImageReasons
 
 __all__ = ["RecordDrawer"]
 
@@ -143,6 +145,10 @@ class RecordDrawer:
             _standing(found)
             if found.trouble is not None:
                 warnings([found.trouble])
+            elif isinstance(found.sample, ImageReasons):
+                show_image(found.sample)
+            elif found.sample is not None:
+                show_series(found.sample, found.around, row)
             else:
                 _reasons(found)
                 _neighbours(found)

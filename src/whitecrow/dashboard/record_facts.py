@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from whitecrow.core import registry
 from whitecrow.core.errors import DataError, WhitecrowError
 from whitecrow.dashboard.formats import NOTHING, value
+from whitecrow.dashboard.sample_facts import Around, around
+from whitecrow.explain.samples import ImageReasons, SeriesReasons
 from whitecrow.workspace import RunRecord, Workspace
 from whitecrow.workspace.feedback import Verdict
 from whitecrow.workspace.results import PART_NAMES
@@ -94,6 +97,10 @@ class RecordFacts:
         Nearest first, five at most.
     trouble : str or None
         Why the row cannot be explained.
+    sample : ImageReasons, SeriesReasons or None
+        Why an image, a sequence or a step of a series scores so; rows of a table have columns instead.
+    around : Around or None
+        Scores of the steps around that of a series.
     """
 
     run: RunRecord
@@ -114,6 +121,8 @@ class RecordFacts:
     columns: tuple[ColumnFact, ...]
     neighbours: tuple[Neighbour, ...]
     trouble: str | None
+    sample: ImageReasons | SeriesReasons | None = None
+    around: Around | None = None
 
 
 def record_facts(workspace: Workspace, run: str, row: int, threshold: float | None = None) -> RecordFacts:
@@ -145,8 +154,15 @@ def record_facts(workspace: Workspace, run: str, row: int, threshold: float | No
         threshold = record.threshold if record.threshold is not None else 0.0
     score, among = float(scores.score[row]), scores.rows()
     p_value = None if scores.p_value is None else float(scores.p_value[row])
+    sample, steps = None, None
     try:
-        why, trouble = _explained(workspace, run, row), None
+        if _of_samples(workspace, record):
+            sample, trouble = workspace.explain_sample(run, row, n_neighbours=_NEIGHBOURS), None
+            why = sample.text, sample.method, (), ()
+            if isinstance(sample, SeriesReasons):
+                steps = around(workspace, run, sample, threshold)
+        else:
+            why, trouble = _explained(workspace, run, row), None
     except WhitecrowError as error:
         why, trouble = ("This row cannot be explained.", "", (), ()), str(error)
     return RecordFacts(
@@ -168,7 +184,15 @@ def record_facts(workspace: Workspace, run: str, row: int, threshold: float | No
         columns=why[2],
         neighbours=why[3],
         trouble=trouble,
+        sample=sample,
+        around=steps,
     )
+
+
+def _of_samples(workspace: Workspace, run: RunRecord) -> bool:
+    """Return whether a run's detector judges images, sequences or steps of a series."""
+    kinds = registry.load(run.detector).kinds
+    return run.dataset is not None and (workspace.datasets.get(run.dataset).kind != "table" or "table" not in kinds)
 
 
 def _explained(

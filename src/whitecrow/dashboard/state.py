@@ -48,6 +48,8 @@ class ViewState:
         Share of anomalies where the detector will work; None is the observed one.
     filters : mapping of str to str
         Values, as text, that columns must have.
+    epoch : int or None
+        Epoch of the first run that is looked at, from 1 over all stages; None is the last one.
 
     Notes
     -----
@@ -63,6 +65,7 @@ class ViewState:
     costs: Costs | None = None
     base_rate: float | None = None
     filters: Mapping[str, str] = field(default_factory=dict)
+    epoch: int | None = None
 
     @classmethod
     def of(cls, query: str) -> Self:
@@ -84,6 +87,7 @@ class ViewState:
             costs=_costs(single),
             base_rate=base_rate if base_rate is not None and 0 <= base_rate <= 1 else None,
             filters=dict(kept),
+            epoch=_row(single.get("epoch", "")) or None,
         )
 
     def query(self) -> str:
@@ -95,7 +99,7 @@ class ViewState:
         if self.dataset is not None:
             pairs.append(("dataset", self.dataset))
         pairs += [("run", run) for run in self.runs]
-        for name in ("threshold", "part", "record"):
+        for name in ("threshold", "part", "record", "epoch"):
             if (given := getattr(self, name)) is not None:
                 pairs.append((name, _text(given)))
         if self.costs is not None:

@@ -82,7 +82,9 @@ class ThresholdPanel:
             Id of the grid of alerts whose flags follow.
         """
         view, state = self._view, self._view.state
-        query = {"max_points": _MOST_COUNTS} | ({} if state.part is None else {"part": state.part})
+        query: dict[str, Any] = {"max_points": _MOST_COUNTS} | ({} if state.part is None else {"part": state.part})
+        if state.window is not None:
+            query |= {"first": state.window[0], "last": state.window[1]}
         edges = view.curves.edges
         money = {name: getattr(view.costs, name) for name in _MONEY}
         config = {

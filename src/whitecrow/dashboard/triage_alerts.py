@@ -183,7 +183,11 @@ def encoded(workspace: Workspace, run: RunRecord, rows: NDArray[np.int64]) -> Po
 
 def reasons_of(workspace: Workspace, run: str, row: int) -> Reasons:
     """Return the reasons for the score of a row; takes a moment, so it is called in a thread."""
+    record = workspace.runs.get(run)
     try:
+        if record.dataset is not None and workspace.datasets.get(record.dataset).kind != "table":
+            sample = workspace.explain_sample(run, row)
+            return Reasons(sample.text, sample.method)
         found = workspace.explain(run, [row])
     except WhitecrowError as error:
         return Reasons(f"There is no explanation: {error}")

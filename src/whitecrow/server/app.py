@@ -29,6 +29,7 @@ from whitecrow.server.routes import (
     exports,
     feedback,
     models,
+    rules,
     runs,
     scoring,
     stream,
@@ -42,7 +43,7 @@ __all__ = ["create_app"]
 
 _PARTS = (
     detectors, datasets, runs, events, models, scoring, curves, alerts, feedback, exports, compare, drift, stream,
-    audit,
+    rules, audit,
 )  # fmt: skip
 _LEAST_DISK = 100 << 20  # bytes
 
@@ -64,6 +65,7 @@ def create_app(workspace: Workspace, settings: Settings) -> FastAPI:
         guards.
     """
     metrics = Metrics()
+    workspace.alerting.allow(settings.allowed_webhooks)
     context = Context(workspace, settings, metrics)
     app = FastAPI(
         title="whitecrow",
@@ -98,6 +100,7 @@ def create_app(workspace: Workspace, settings: Settings) -> FastAPI:
 async def _life(context: Context) -> AsyncIterator[None]:
     await anyio.to_thread.run_sync(context.incoming.open)
     await anyio.to_thread.run_sync(context.workspace.jobs.start)
+    context.workspace.alerting.start()
     try:
         yield
     finally:
@@ -105,6 +108,7 @@ async def _life(context: Context) -> AsyncIterator[None]:
         with anyio.CancelScope(shield=True):
             await context.batcher.close()
             await anyio.to_thread.run_sync(context.workspace.jobs.close)
+            await anyio.to_thread.run_sync(context.workspace.alerting.close)
             context.work.close()
             await anyio.to_thread.run_sync(context.incoming.close)
 

@@ -37,6 +37,9 @@ class Settings:
     allowed_hosts : tuple of str, default=()
         Names, without a port, that a request's Host header may have. On loopback these come beside ``localhost``,
         ``127.0.0.1``, ``::1`` and ``host``; elsewhere none means any, since the token guards.
+    allowed_webhooks : tuple of str, default=()
+        Hosts, or addresses, that webhooks of alert rules may reach; none by default. A host must lead to a public
+        address, unless that address is named too; ``localhost`` names the loopback.
     max_body_bytes : int, default=100 MiB
         Largest request body, as sent and once inflated.
     max_json_bytes : int, default=16 MiB
@@ -78,6 +81,7 @@ class Settings:
     port: Port = 8000
     token: str | None = field(default=None, repr=False)
     allowed_hosts: tuple[str, ...] = ()
+    allowed_webhooks: tuple[str, ...] = ()
     max_body_bytes: Count = 100 << 20
     max_json_bytes: Count = 16 << 20
     max_bytes_in_flight: Count = 400 << 20

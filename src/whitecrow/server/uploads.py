@@ -19,7 +19,7 @@ _CHUNK = 1 << 20
 _LONGEST_NAME = 120
 _UNSAFE = re.compile(r'[<>:"|?*&\x00-\x1f\x7f]')
 
-UploadKind = Literal["csv", "csv.gz", "parquet", "arrow", "npz", "npy", "safetensors"]
+UploadKind = Literal["csv", "csv.gz", "parquet", "arrow", "npz", "zip", "npy", "safetensors"]
 
 _MAGIC: dict[bytes, UploadKind] = {
     b"PAR1": "parquet",
@@ -39,6 +39,7 @@ _EXTENSIONS: dict[str, UploadKind] = {
     ".arrow": "arrow",
     ".feather": "arrow",
     ".npz": "npz",
+    ".zip": "zip",
     ".npy": "npy",
     ".safetensors": "safetensors",
 }
@@ -169,6 +170,9 @@ def _named(label: str) -> UploadKind | None:
 
 def _check_content(head: bytes, named: UploadKind) -> None:
     found = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+    # An NPZ file is a zip archive of arrays.
+    if found == "npz" and named == "zip":
+        found = "zip"
     # A model file begins with the length of its header, of which eight bytes hold few; then comes JSON.
     if found is None and named == "safetensors" and head[8:9] == b"{":
         found = "safetensors"

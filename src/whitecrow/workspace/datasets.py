@@ -1,4 +1,4 @@
-"""Data sets of a workspace: a Parquet file each, with what is known of its columns."""
+"""Data sets of a workspace: a Parquet file each, beside one of arrays where samples are arrays, and what is known."""
 
 import hashlib
 import json
@@ -8,19 +8,32 @@ import shutil
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from math import prod
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from whitecrow.core.errors import DataError, ParameterError, UnknownNameError
 from whitecrow.core.processes import started
 from whitecrow.data import as_table, read_table
 from whitecrow.data.labels import Labels, read_labels
 from whitecrow.workspace.column_profile import profile_columns
-from whitecrow.workspace.database import Database, now
+from whitecrow.workspace.database import Database, WorkspaceError, now
+from whitecrow.workspace.samples import (
+    CONTENT,
+    LABEL,
+    SampleKind,
+    checked_samples,
+    for_detector,
+    index_of,
+    labels_understood,
+    open_samples,
+)
 
 __all__ = ["ColumnKind", "DatasetRecord", "DatasetSettings", "Datasets"]
 
@@ -32,6 +45,7 @@ _CASTS: dict[str, pl.DataType] = {
     "boolean": pl.Boolean(),
 }
 _DATA = "data.parquet"
+_SAMPLES = "samples.npy"
 _DRAFT = ".draft-"
 _KEPT_TABLES = 3
 _KEPT_BYTES = 1 << 30
@@ -89,14 +103,14 @@ class DatasetRecord:
         Twelve hexadecimal digits.
     name : str
         For display; it names no file.
-    kind : {"table"}
-        What a sample is.
+    kind : {"table", "image", "sequence"}
+        What a sample is: a row, an image; of a sequence either a step of one series, or a sequence of one length.
     rows, columns : int
-        Size of the table.
+        Number of samples, and of the columns of a table or the values of an array.
     bytes : int
-        Size of its file.
+        Size of its files.
     sha256 : str
-        Hash of its file.
+        Hash of its file; of arrays that of their file followed by the table beside it.
     source : str
         Where it came from.
     synthetic : bool
@@ -109,6 +123,8 @@ class DatasetRecord:
         Counts of each label, where a label column is set.
     created : str
         When, in UTC.
+    shape : tuple of int or None
+        Of one sample where samples are arrays: ``(C, H, W)`` of an image, ``(T, C)`` of a sequence.
     """
 
     id: str
@@ -124,10 +140,12 @@ class DatasetRecord:
     profile: tuple[dict[str, Any], ...]
     labels: dict[str, Any] | None
     created: str
+    shape: tuple[int, ...] | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the record as JSON values."""
-        return {**asdict(self), "settings": self.settings.document(), "profile": list(self.profile)}
+        shape = None if self.shape is None else list(self.shape)
+        return {**asdict(self), "settings": self.settings.document(), "profile": list(self.profile), "shape": shape}
 
 
 class Datasets:
@@ -159,6 +177,7 @@ class Datasets:
         source: str = "",
         synthetic: bool = False,
         actor: str = "",
+        kind: SampleKind = "table",
     ) -> DatasetRecord:
         """Take in a table. It is there whole, or not at all.
 
@@ -176,6 +195,8 @@ class Datasets:
             Whether it was simulated.
         actor : str
             Who adds it, for the audit.
+        kind : {"table", "sequence"}
+            What it is: rows that stand for themselves, or the steps of one series. Arrays: :meth:`add_samples`.
 
         Raises
         ------
@@ -186,22 +207,90 @@ class Datasets:
         ParameterError
             If the settings name columns or labels that are not there, or the name is empty or too long.
         """
+        if kind not in ("table", "sequence"):
+            raise ParameterError(f"A table is added as {kind!r}; accepted are table and sequence. Images are arrays.")
         name = _display_name(name)
         table = read_table(data) if isinstance(data, (str, os.PathLike)) else as_table(data)
         if not isinstance(table, pl.DataFrame):
             table = pl.DataFrame(table, schema=[f"x{i}" for i in range(table.shape[1])])
         _check_table(table)
-        profile, labels = _describe(table, settings)
+        return self._keep(kind, table, None, name, settings, source, synthetic=synthetic, actor=actor)
+
+    def add_samples(
+        self,
+        samples: Any,
+        name: str,
+        kind: SampleKind,
+        *,
+        labels: Any = None,
+        settings: DatasetSettings | None = None,
+        source: str = "",
+        synthetic: bool = False,
+        actor: str = "",
+    ) -> DatasetRecord:
+        """Take in images, or sequences of one length. They are there whole, or not at all.
+
+        Parameters
+        ----------
+        samples : array-like
+            Images ``[N, H, W]``, ``[N, H, W, C]`` or ``[N, C, H, W]``; sequences ``[N, T]`` or ``[N, T, C]``.
+        name : str
+            For display, up to 200 characters.
+        kind : {"image", "sequence"}
+            What they are.
+        labels : array-like [N], optional
+            They become the column ``label``.
+        settings : DatasetSettings, optional
+            By default the labels are read where they say by themselves what is normal.
+        source, synthetic, actor
+            As for :meth:`add`.
+
+        Raises
+        ------
+        DataError
+            If the shape is another, values are not finite, or there is not one label for each sample.
+        ParameterError
+            If the settings name columns or labels that are not there, or the name is empty or too long.
+        """
+        if kind not in ("image", "sequence"):
+            raise ParameterError(f"Arrays are added as {kind!r}; accepted are image and sequence. Add a table by add.")
+        name = _display_name(name)
+        array = checked_samples(kind, samples)
+        index = index_of(array, labels)
+        if settings is None:
+            settings = DatasetSettings(label=LABEL if labels_understood(index) else None)
+        return self._keep(kind, index, array, name, settings, source, synthetic=synthetic, actor=actor)
+
+    def _keep(
+        self,
+        kind: str,
+        table: pl.DataFrame,
+        array: NDArray[Any] | None,
+        name: str,
+        settings: DatasetSettings,
+        source: str,
+        *,
+        synthetic: bool,
+        actor: str,
+    ) -> DatasetRecord:
+        profile, labels = _describe(table if array is None else table.drop(CONTENT), settings)
         key = secrets.token_hex(6)
         draft = self._folder / f"{_DRAFT}{os.getpid()}-{started(os.getpid()) or 0}-{key}"
         draft.mkdir()
         try:
             table.write_parquet(draft / _DATA, row_group_size=1 << 16)
-            _flush(draft / _DATA)
-            size, digest = (draft / _DATA).stat().st_size, _sha256(draft / _DATA)
+            files = [draft / _DATA]
+            if array is not None:
+                files.insert(0, draft / _SAMPLES)
+                np.save(files[0], array, allow_pickle=False)
+            for file in files:
+                _flush(file)
+            size, digest = sum(file.stat().st_size for file in files), _sha256(files)
+            shape = None if array is None else array.shape[1:]
+            columns = table.width if shape is None else prod(shape)
             record = DatasetRecord(
-                key, name, "table", table.height, table.width, size, digest, source, synthetic, settings, profile,
-                labels, now(),
+                key, name, kind, table.height, columns, size, digest, source, synthetic, settings, profile,
+                labels, now(), shape,
             )  # fmt: skip
             with self._database.writing() as connection:
                 draft.rename(self._folder / key)
@@ -227,11 +316,11 @@ class Datasets:
         record = self.get(key)
         changed = record if name is None else replace(record, name=_display_name(name))
         if settings is not None:
-            profile, labels = _describe(self._table(key), settings)
+            profile, labels = _describe(self._columns(record), settings)
             changed = replace(changed, settings=settings, profile=profile, labels=labels)
         with self._database.writing() as connection:
             row = (
-                changed.name, json.dumps(changed.settings.document()), json.dumps(changed.profile),
+                changed.name, json.dumps(changed.settings.document()), _profile_text(changed),
                 None if changed.labels is None else json.dumps(changed.labels), key,
             )  # fmt: skip
             connection.execute("UPDATE datasets SET name = ?, settings = ?, profile = ?, labels = ? WHERE id = ?", row)
@@ -311,19 +400,75 @@ class Datasets:
             If there is no such data set.
         """
         record = self.get(key)
-        return _read(self._table(key), record.settings if settings is None else settings)
+        return _read(self._columns(record), record.settings if settings is None else settings)
+
+    def samples(self, key: str, rows: Any = None, settings: DatasetSettings | None = None) -> Any:
+        """Return what detectors of the data set's kind take: rows of a table, images, or sequences.
+
+        Parameters
+        ----------
+        key : str
+            Id of the data set.
+        rows : array of int, optional
+            Samples from 0, in the order in which they are returned; all by default.
+        settings : DatasetSettings, optional
+            Other settings than those that are set now.
+
+        Returns
+        -------
+        polars.DataFrame, Images, or ndarray of float [N, T, C]
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such data set.
+        """
+        record = self.get(key)
+        if record.shape is not None:
+            array = self.array(key)
+            return for_detector(record.kind, np.asarray(array if rows is None else array[np.asarray(rows)]))
+        settings = record.settings if settings is None else settings
+        table = self.rows(key, settings)[0]
+        # A series is in the order of its time already; numbers that say it are no channel.
+        if record.kind == "sequence" and settings.time in table.columns and table[settings.time].dtype.is_numeric():
+            table = table.drop(settings.time)
+        return table if rows is None else table[np.asarray(rows)]
+
+    def array(self, key: str) -> NDArray[Any]:
+        """Return the samples of a data set of arrays, ``[N, C, H, W]`` or ``[N, T, C]``, read when they are needed.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such data set.
+        WorkspaceError
+            If its samples are no arrays.
+        """
+        if self.get(key).shape is None:
+            raise WorkspaceError(f"The data set {key} is a table: it holds no arrays.")
+        return open_samples(self._folder / key / _SAMPLES)
 
     def rows(self, key: str, settings: DatasetSettings | None = None) -> tuple[pl.DataFrame, Labels | None]:
-        """Return what a detector may see of the rows, and their labels where there is a label column."""
+        """Return what a detector may see of the rows, and their labels where there is a label column.
+
+        Of arrays, which :meth:`samples` returns, it is a column of numbers that tell copies.
+        """
         settings = self.get(key).settings if settings is None else settings
         table = self.table(key, settings)
         labels = None if settings.label is None else read_labels(table[settings.label], settings.normal)
+        if self.get(key).shape is not None:
+            return self._table(key).select(CONTENT), labels
         hidden = {settings.label, *settings.ignore}
         return table.select(name for name in table.columns if name not in hidden), labels
 
     def file(self, key: str) -> Path:
         """Return the Parquet file of a data set."""
         return self._folder / key / _DATA
+
+    def _columns(self, record: DatasetRecord) -> pl.DataFrame:
+        """Return what is shown of the rows: the table, or what stands beside arrays."""
+        table = self._table(record.id)
+        return table if record.shape is None else table.drop(CONTENT)
 
     def _table(self, key: str) -> pl.DataFrame:
         with self._turn:
@@ -408,7 +553,7 @@ def _cast(column: pl.Series, dtype: pl.DataType) -> pl.Series:
 def _insert(connection: sqlite3.Connection, record: DatasetRecord) -> None:
     row = (
         record.id, record.name, record.kind, record.rows, record.columns, record.bytes, record.sha256, record.source,
-        record.synthetic, json.dumps(record.settings.document()), json.dumps(record.profile),
+        record.synthetic, json.dumps(record.settings.document()), _profile_text(record),
         None if record.labels is None else json.dumps(record.labels), record.created,
     )  # fmt: skip
     connection.execute(f"INSERT INTO datasets VALUES ({', '.join('?' * len(row))})", row)
@@ -416,21 +561,34 @@ def _insert(connection: sqlite3.Connection, record: DatasetRecord) -> None:
 
 def _record(row: sqlite3.Row) -> DatasetRecord:
     values = dict(row)
-    labels = values.pop("labels")
+    labels, profile = values.pop("labels"), json.loads(values["profile"])
+    # That of arrays comes with the shape of a sample.
+    shape = profile["shape"] if isinstance(profile, dict) else None
     return DatasetRecord(
         **{
             **values,
             "synthetic": bool(values["synthetic"]),
             "settings": DatasetSettings.of(json.loads(values["settings"])),
-            "profile": tuple(json.loads(values["profile"])),
+            "profile": tuple(profile["columns"] if isinstance(profile, dict) else profile),
+            "shape": None if shape is None else tuple(shape),
             "labels": None if labels is None else json.loads(labels),
         }
     )
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _profile_text(record: DatasetRecord) -> str:
+    if record.shape is None:
+        return json.dumps(record.profile)
+    return json.dumps({"shape": record.shape, "columns": record.profile})
+
+
+def _sha256(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while piece := stream.read(1 << 20):
+                digest.update(piece)
+    return digest.hexdigest()
 
 
 def _flush(path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,7 +19,7 @@ from whitecrow.core.errors import DataError
 from whitecrow.core.files import atomic_write
 from whitecrow.core.processes import peak_mb
 from whitecrow.data.labels import Labels
-from whitecrow.detectors import Detector
+from whitecrow.detectors import DeepDetector, Detector
 from whitecrow.page.wording import percent
 from whitecrow.train import Progress, monitor
 from whitecrow.workspace.assessment import Assessment, assess
@@ -27,6 +28,8 @@ from whitecrow.workspace.feedback import Feedback
 from whitecrow.workspace.parts import Part, part_rows
 from whitecrow.workspace.request import FitRequest
 from whitecrow.workspace.runs import Epoch, RunRecord, Runs
+from whitecrow.workspace.samples import for_detector, steps_that_train
+from whitecrow.workspace.watching import EpochWatcher
 
 __all__ = ["CHECKPOINT", "fit_run", "save_model"]
 
@@ -38,10 +41,21 @@ _WRITE_EVERY = 0.2  # seconds between two writings of the progress, each of whic
 class _Material:
     """What a run works with."""
 
-    table: pl.DataFrame
+    table: pl.DataFrame  # rows by whose values copies are told
+    samples: Any  # what the detector takes: rows of a table, or an array of images or sequences
+    kind: str
+    in_order: bool  # the rows are steps of one series
     labels: Labels | None
     parts: NDArray[np.uint8]
     y: NDArray[np.int64] | None  # what the detector is told of the training rows
+
+    def training(self) -> tuple[Any, NDArray[np.int64] | None]:
+        """Return what the detector learns from, and what it is told of it."""
+        trains = self.parts == Part.TRAIN
+        if self.in_order:
+            return steps_that_train(self.samples, trains, self.y)
+        train = np.flatnonzero(trains)
+        return for_detector(self.kind, self.samples[train]), None if self.y is None else self.y[train]
 
 
 def fit_run(datasets: Datasets, runs: Runs, feedback: Feedback, key: str, *, check: Callable[[], None]) -> None:
@@ -75,17 +89,16 @@ def fit_run(datasets: Datasets, runs: Runs, feedback: Feedback, key: str, *, che
     )
     if "checkpoint" in parameters.fields(cls):
         detector.set_params(checkpoint=str(runs.folder(key) / CHECKPOINT))
-    train = np.flatnonzero(material.parts == Part.TRAIN)
     began = time.perf_counter()
-    follower = _Follower(runs, record, check)
+    follower = _Follower(runs, record, check, _watcher(detector, material, request))
     with monitor(follower):
         try:
-            detector.fit(material.table[train], None if material.y is None else material.y[train])
+            detector.fit(*material.training())
         finally:
             follower.write()
     fitted = time.perf_counter()
     check()
-    scores = np.asarray(detector.anomaly_score(material.table), dtype=np.float64)
+    scores = np.asarray(detector.anomaly_score(for_detector(material.kind, material.samples)), dtype=np.float64)
     scored = time.perf_counter()
     check()
     if "checkpoint" in parameters.fields(cls):
@@ -98,7 +111,7 @@ def fit_run(datasets: Datasets, runs: Runs, feedback: Feedback, key: str, *, che
         version=version,
         threshold=detector.threshold_,
         threshold_source=detector.threshold_source_,
-        summary=detector.summary_,
+        summary=_summary(detector),
         report=None if assessment is None else assessment.to_dict(),
         cost={
             "fit_s": round(fitted - began, 3),
@@ -135,33 +148,73 @@ def _material(datasets: Datasets, feedback: Feedback, request: FitRequest) -> _M
         if labels is None:
             raise DataError("The regime 'labelled' needs labels, and the data set has no label column any more.")
         y = labels.y.astype(np.int64)
-    return _Material(table, labels, parts, y)
+    record = datasets.get(request.dataset)
+    if record.shape is not None:
+        samples: Any = np.asarray(datasets.array(request.dataset))
+    else:
+        samples = datasets.samples(request.dataset, settings=request.settings)
+    in_order = record.shape is None and "table" not in registry.load(request.detector).kinds
+    return _Material(table, samples, record.kind, in_order, labels, parts, y)
+
+
+def _watcher(detector: Detector, material: _Material, request: FitRequest) -> EpochWatcher | None:
+    if not request.watch or not isinstance(detector, DeepDetector):
+        return None
+    n = material.table.height
+    y = np.full(n, -1, dtype=np.int8) if material.labels is None else material.labels.y
+    return EpochWatcher(
+        detector,
+        material.samples,
+        material.kind,
+        y,
+        material.parts,
+        material.y,
+        int(request.seed),
+        in_order=material.in_order,
+    )
+
+
+def _summary(detector: Detector) -> dict[str, Any]:
+    if isinstance(detector, DeepDetector):
+        return {**detector.summary_, "kept_epochs": detector.n_epochs_}
+    return detector.summary_
 
 
 class _Follower:
-    """Writes the progress of a fit to the database, some times a second."""
+    """Writes the progress of a fit to the database, some times a second, and what is seen of its epochs."""
 
-    def __init__(self, runs: Runs, record: RunRecord, check: Callable[[], None]) -> None:
-        self._runs, self._key, self._check = runs, record.id, check
+    def __init__(
+        self, runs: Runs, record: RunRecord, check: Callable[[], None], watcher: EpochWatcher | None = None
+    ) -> None:
+        self._runs, self._key, self._check, self._watcher = runs, record.id, check, watcher
         self._written = 0.0
-        self._at: tuple[str, int] = "", 0
+        self._earlier = runs.epochs(record.id)  # of before an interruption
+        self._stage: str | None = None
         self._before = 0  # epochs of the stages before this one
+        self._last = 0  # epochs of this stage
         self._new: list[Epoch] = []
         self._progress: Progress | None = None
+        if watcher is not None:
+            watcher.take_up(next((one.seen for one in reversed(self._earlier) if one.seen), None))
 
     def __call__(self, progress: Progress) -> None:
         self._progress = progress
-        stage, epoch = self._at
-        if progress.stage != stage:
-            self._before += epoch
-            epoch = 0
-        self._at = progress.stage, progress.epoch
-        if progress.epoch > epoch:
-            place = self._before + progress.epoch - 1
-            self._new.append(Epoch(place, progress.stage, progress.epoch, _finite(progress.loss), None))
+        if self._stage is None:
+            own = [one.place for one in self._earlier if one.stage == progress.stage]
+            self._before = own[0] if own else len(self._earlier)
+        elif progress.stage != self._stage:
+            self._before += self._last
+        self._stage, self._last = progress.stage, progress.epoch
+        if progress.networks is not None:  # an epoch has ended
+            self._new.append(self._epoch(progress, self._before + progress.epoch - 1))
         if time.monotonic() - self._written > _WRITE_EVERY:
             self.write()
         self._check()  # last, for the checkpoint already knows this epoch
+
+    def _epoch(self, progress: Progress, place: int) -> Epoch:
+        watched = self._watcher is not None and self._watcher.wanted(progress, place)
+        seen = self._watcher(progress) if watched and self._watcher is not None else None
+        return Epoch(place, progress.stage, progress.epoch, _finite(progress.loss), seen)
 
     def write(self) -> None:
         """Write what is not written yet."""

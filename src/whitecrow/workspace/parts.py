@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from whitecrow.core.errors import DataError
 from whitecrow.data.contamination import house_split
 from whitecrow.data.labels import Labels
-from whitecrow.workspace.request import FitRequest
+from whitecrow.workspace.request import HELD_OUT, FitRequest
 
 __all__ = ["Part", "part_rows"]
 
@@ -64,7 +64,9 @@ def part_rows(request: FitRequest, n_rows: int, labels: Labels | None) -> NDArra
 def _injected(request: FitRequest, labels: Labels) -> NDArray[np.uint8]:
     known = np.flatnonzero(labels.y >= 0)
     rule = request.split
-    split = house_split(labels.y[known], request.seed, contamination=rule.injected or 0.0, train_share=rule.share)
+    split = house_split(
+        labels.y[known], request.seed, contamination=rule.injected or 0.0, holdout=HELD_OUT, train_share=rule.share
+    )
     # Anomalies that were set aside and not injected are in no part, so that the test is the same for every share.
     parts = np.full(len(labels.y), Part.LEFT_OUT, dtype=np.uint8)
     parts[known[split.train]] = Part.TRAIN

@@ -7,9 +7,13 @@ from typing import Annotated, Any, Literal, Self
 from whitecrow.core import parameters, registry
 from whitecrow.core.errors import ParameterError
 from whitecrow.core.parameters import Natural, Positive, Range, check
+from whitecrow.data.contamination import largest_contamination
 from whitecrow.workspace.datasets import DatasetRecord, DatasetSettings
 
-__all__ = ["Budget", "FitRequest", "SplitRule"]
+__all__ = ["HELD_OUT", "Budget", "FitRequest", "SplitRule"]
+
+HELD_OUT = 0.4
+"""Share of the anomalies that is set aside to be injected into training, and never tested."""
 
 Regime = Literal["contaminated", "clean", "labelled"]
 # What a fit sets itself.
@@ -36,6 +40,12 @@ class SplitRule:
     kind: Literal["random", "order", "all"] = "random"
     share: Annotated[float, Range(0, 1, True, True)] = 0.5
     injected: Annotated[float, Range(0, 0.5, high_open=True)] | None = None
+
+    def largest_injection(self, normal: int, anomalous: int) -> float:
+        """Return the largest share that ``injected`` can be for so many labelled rows of each class."""
+        # Rounded down as the split does it, whatever 0.29 * 100 = 28.999999999999996 would say.
+        pool, trained = (int(n * share + 1e-9) for n, share in ((anomalous, HELD_OUT), (normal, self.share)))
+        return min(largest_contamination(trained, pool), 0.499)
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,9 @@ class FitRequest:
     verdicts : str or None
         Run whose verdicts are told to the detector as labels (confirmed 1, dismissed 0); the regime is *labelled*.
         A random half of them is held out, to measure on.
+    watch : bool
+        Whether the scores, curves and codes of rows are recorded after the epochs, to be seen; see
+        :class:`~whitecrow.workspace.watching.EpochWatcher`. The model is the same.
     """
 
     dataset: str
@@ -95,6 +108,7 @@ class FitRequest:
     name: str = ""
     settings: DatasetSettings | None = None
     verdicts: str | None = None
+    watch: bool = False
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
@@ -117,8 +131,9 @@ class FitRequest:
 
     def document(self) -> dict[str, Any]:
         """Return the request as JSON values."""
+        plain = ("dataset", "detector", "seed", "regime", "name", "verdicts", "watch")
         return {
-            **{name: getattr(self, name) for name in ("dataset", "detector", "seed", "regime", "name", "verdicts")},
+            **{name: getattr(self, name) for name in plain},
             "parameters": dict(self.parameters),
             "split": {name: getattr(self.split, name) for name in ("kind", "share", "injected")},
             "budget": {name: getattr(self.budget, name) for name in ("seconds", "memory_mb")},
@@ -142,12 +157,23 @@ class FitRequest:
         check("FitRequest", "seed", self.seed, Natural)
         check("FitRequest", "regime", self.regime, Regime)
         check("FitRequest", "name", self.name, str)
+        check("FitRequest", "watch", self.watch, bool)
         if len(self.name) > _NAME_LENGTH:
             raise ParameterError(f"A run's name has at most {_NAME_LENGTH} characters; this one has {len(self.name)}.")
         cls = registry.load(self.detector)
-        if not {"table", "sequence"} & set(cls.kinds):
-            raise ParameterError(f"{self.detector} takes images, and this data set is a table. Take another detector.")
+        # The rows of a table may be the steps of a series as well.
+        accepted = {"table", "sequence"} if record.kind == "table" else {record.kind}
+        if not accepted & set(cls.kinds):
+            held = {"table": "is a table", "image": "holds images"}.get(record.kind, "holds series")
+            nouns = {"table": "tables", "image": "images", "sequence": "series"}
+            takes = " and ".join(nouns.get(kind, str(kind)) for kind in cls.kinds)
+            raise ParameterError(f"{self.detector} takes {takes}, and this data set {held}. Take another detector.")
         self._check_parameters(cls)
+        if self.watch and "epochs" not in parameters.fields(cls):
+            raise ParameterError(
+                f"{self.detector} learns in one step: it has no epochs to watch. Leave 'watch' out, or take a detector "
+                "that is trained by gradients."
+            )
         if self.regime == "labelled" and settings.label is None and self.verdicts is None:
             raise ParameterError(
                 "The regime 'labelled' needs labels: set the data set's label column, or refit from verdicts."
@@ -161,11 +187,24 @@ class FitRequest:
                 "Anomalies can be injected into training only with a label column and a random split. Leave 'injected' "
                 "out, or set both."
             )
-        if "table" not in cls.kinds and self.split.kind == "random":
+        self._check_injection(record, settings)
+        if record.shape is None and "table" not in cls.kinds and self.split.kind == "random":
             raise ParameterError(
                 f"{self.detector} learns from a series, whose rows stay in order. Split by order, or train on all."
             )
         return replace(self, settings=settings, name=" ".join(self.name.split()) or self.detector)
+
+    def _check_injection(self, record: DatasetRecord, settings: DatasetSettings) -> None:
+        wanted, labels = self.split.injected, record.labels
+        if wanted is None or labels is None or settings != record.settings:
+            return  # labels of another column are counted when they are read
+        largest = self.split.largest_injection(labels["normal_rows"], labels["anomalous_rows"])
+        if wanted > largest:
+            raise ParameterError(
+                f"injected={wanted:g} takes more anomalies than are set aside for training, {100 * HELD_OUT:g} % of "
+                f"the {labels['anomalous_rows']:,} that are known. The largest share here is {largest:.4f}; a smaller "
+                "share of normal rows that trains raises it."
+            )
 
     def _check_parameters(self, cls: type) -> None:
         known = parameters.fields(cls)

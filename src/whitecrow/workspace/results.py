@@ -56,19 +56,25 @@ class RunScores:
     def __len__(self) -> int:
         return len(self.score)
 
-    def rows(self, part: str | None = None) -> NDArray[np.int64]:
+    def rows(self, part: str | None = None, window: tuple[int, int] | None = None) -> NDArray[np.int64]:
         """Return the rows of a part, ascending.
 
         Parameters
         ----------
         part : {"train", "test", "left out", "all"}, optional
             By default the test rows, or all rows where every row trained.
+        window : (int, int), optional
+            First and last row of the data set that are wanted, both included; all by default.
 
         Raises
         ------
         DataError
             If there is no such part.
         """
+        rows = self._of_part(part)
+        return rows if window is None else rows[(rows >= window[0]) & (rows <= window[1])]
+
+    def _of_part(self, part: str | None) -> NDArray[np.int64]:
         if part is None:
             test = np.flatnonzero(self.part == Part.TEST)
             return test if len(test) else np.arange(len(self))

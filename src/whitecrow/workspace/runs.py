@@ -53,7 +53,7 @@ class RunRecord:
     threshold, threshold_source
         The model's own threshold, and what it means.
     summary : dict or None
-        Of the fit: rows, columns, seconds, versions.
+        Of the fit: rows, columns, seconds, versions, and after how many epochs each replica was kept.
     report : dict or None
         Figures of merit on the test rows with known labels, where both classes are among them.
     cost : dict or None
@@ -109,7 +109,7 @@ class Epoch:
     loss : float or None
         Mean training loss.
     seen : dict or None
-        What was measured of the test rows, if that was asked for.
+        What was looked at, if that was asked for; see :class:`~whitecrow.workspace.watching.EpochWatcher`.
     """
 
     place: int
@@ -201,12 +201,25 @@ class Runs:
             raise WorkspaceError(f"The run {key} is done, but no model of it is recorded. Fit it again.")
         return version
 
-    def epochs(self, key: str, after: int = -1) -> list[Epoch]:
-        """Return the epochs of a run behind a place, in order."""
+    def epochs(self, key: str, after: int = -1, *, watched: bool = False, limit: int = -1) -> list[Epoch]:
+        """Return the epochs of a run behind a place, in order.
+
+        Parameters
+        ----------
+        key : str
+            Id of the run.
+        after : int
+            Place of the last epoch that is known already.
+        watched : bool, default=False
+            Only those that were looked at.
+        limit : int
+            Most that are returned; below 0 all.
+        """
         with self._database.reading() as connection:
             found = connection.execute(
-                "SELECT place, stage, epoch, loss, seen FROM epochs WHERE run = ? AND place > ? ORDER BY place",
-                (key, after),
+                "SELECT place, stage, epoch, loss, seen FROM epochs WHERE run = ? AND place > ? "
+                "AND (seen IS NOT NULL OR NOT ?) ORDER BY place LIMIT ?",
+                (key, after, watched, limit),
             ).fetchall()
         return [
             Epoch(r["place"], r["stage"], r["epoch"], r["loss"], None if r["seen"] is None else json.loads(r["seen"]))

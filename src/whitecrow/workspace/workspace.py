@@ -5,17 +5,23 @@ import os
 import secrets
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
+from whitecrow.calibrate import p_values
 from whitecrow.core import registry
 from whitecrow.core.errors import DataError, ParameterError
 from whitecrow.data.encoders import table_encoder
+from whitecrow.explain.samples import ImageReasons, SeriesReasons, explain_image, explain_sequence, explain_step
 from whitecrow.io import load
 from whitecrow.io.batches import load_once
 from whitecrow.metrics.alert_table import AlertTable, alert_table
+from whitecrow.workspace.alerting import Alerting
 from whitecrow.workspace.audit import Audit
 from whitecrow.workspace.database import Database, WorkspaceError
 from whitecrow.workspace.datasets import Datasets
@@ -55,6 +61,7 @@ class Workspace:
     runs : Runs
     feedback : Feedback
     audit : Audit
+    alerting : Alerting
     jobs : Jobs
 
     Raises
@@ -76,9 +83,10 @@ class Workspace:
         self.runs = Runs(self.folder, database)
         self.feedback = Feedback(database)
         self.audit = Audit(database)
+        self.alerting = Alerting(self.folder, database)
         self.jobs = Jobs(self.folder, self.datasets, self.runs, at_once=fits_at_once)
         self._scores: OrderedDict[str, RunScores] = OrderedDict()
-        self._tables: OrderedDict[tuple[str, str | None], AlertTable] = OrderedDict()
+        self._tables: OrderedDict[tuple[str, str | None, tuple[int, int] | None], AlertTable] = OrderedDict()
         self._explainers: OrderedDict[Path, Detector] = OrderedDict()
         self._turn = threading.Lock()
         self._explaining = threading.Lock()
@@ -208,17 +216,83 @@ class Workspace:
         DataError
             If a row is not there, or the detector keeps no normal rows to compare with.
         """
-        values, file = self.rows(run, rows), self._model_file(run)
-        # With a copy of its own: a detector that is explained must not score for another thread meanwhile.
+        values = self.rows(run, rows)
+        with self._private_detector(run) as detector:
+            return detector.explain(values, n_neighbours=n_neighbours, method=method)
+
+    def explain_sample(self, run: str, row: int, *, n_neighbours: int = 5) -> ImageReasons | SeriesReasons:
+        """Say where an image, a sequence or a step of a run's data set is anomalous, and what was expected.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such run.
+        WorkspaceError
+            If it has no model, or no data set.
+        DataError
+            If the row is not there, or the data set is a table.
+        """
+        self.rows(run, [row])
+        record = self.runs.get(run)
+        assert record.dataset is not None  # or it would have no rows
+        dataset = self.datasets.get(record.dataset)
+        if dataset.shape is None:
+            samples = self.datasets.samples(dataset.id, settings=record.request.settings)
+            score = float(self.scores(run).score[row])
+            with self._private_detector(run) as detector:
+                return explain_step(detector, samples, row, score, n_neighbours=n_neighbours)
+        return self.explain_given(run, self.datasets.samples(dataset.id, [row]), n_neighbours=n_neighbours)[1]
+
+    def explain_given(
+        self, run: str, sample: Any, *, n_neighbours: int = 5
+    ) -> tuple[float | None, ImageReasons | SeriesReasons]:
+        """Judge one image or sequence that is in no data set.
+
+        Parameters
+        ----------
+        run : str
+            Id of a run that was fitted on images or on sequences of one length.
+        sample : Images, or ndarray [1, T, C]
+            One of them.
+        n_neighbours : int, default=5
+            Nearest normal training samples to return.
+
+        Returns
+        -------
+        p_value : float or None
+            Share of normal samples that score as high; None where none were held out.
+        reasons : ImageReasons or SeriesReasons
+            With the score, which is that of ``anomaly_score`` to the last bit.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such run.
+        WorkspaceError
+            If it has no model.
+        DataError
+            If the model takes other samples.
+        """
+        with self._private_detector(run) as detector:
+            why = explain_image if detector.spec_.kind == "image" else explain_sequence
+            reasons = why(detector, sample, n_neighbours=n_neighbours)
+            calibration = detector.calibration_scores_
+            p_value = float(p_values(calibration, np.array([reasons.score]))[0]) if len(calibration) else None
+            return p_value, reasons
+
+    @contextmanager
+    def _private_detector(self, run: str) -> Iterator["Detector"]:
+        """Yield a copy of a run's detector: one that is explained must not score for another thread meanwhile."""
+        file = self._model_file(run)
         with self._explaining:
             if file not in self._explainers:
                 self._explainers[file] = load(file)
             self._explainers.move_to_end(file)
             while len(self._explainers) > _KEPT_EXPLAINERS:
                 self._explainers.popitem(last=False)
-            return self._explainers[file].explain(values, n_neighbours=n_neighbours, method=method)
+            yield self._explainers[file]
 
-    def alert_table(self, run: str, part: str | None = None) -> AlertTable:
+    def alert_table(self, run: str, part: str | None = None, window: tuple[int, int] | None = None) -> AlertTable:
         """Return the sorted scores of a part of a run's rows with the counts above each; see :func:`alert_table`.
 
         Rows with equal values in all columns that the run reads count once for the width of the intervals. Those of
@@ -230,6 +304,8 @@ class Workspace:
             Id of the run.
         part : {"train", "test", "left out", "all"}, optional
             By default the test rows, or all rows where every row trained.
+        window : (int, int), optional
+            First and last row of the data set that count, both included; all by default.
 
         Raises
         ------
@@ -238,21 +314,22 @@ class Workspace:
         WorkspaceError
             If it has no model, or no data set.
         DataError
-            If the part has no rows.
+            If the part has no rows, or none in the window.
         """
         record, scores = self.runs.done(run), self.scores(run)
         with self._turn:
-            if (run, part) in self._tables:
-                self._tables.move_to_end((run, part))
-                return self._tables[run, part]
-        rows = scores.rows(part)
+            if (run, part, window) in self._tables:
+                self._tables.move_to_end((run, part, window))
+                return self._tables[run, part, window]
+        rows = scores.rows(part, window)
         if not len(rows):
-            raise DataError(f"Run {record.number} has no rows in the part {part!r}. Take another part.")
+            where = "" if window is None else f" from row {window[0]} to {window[1]}"
+            raise DataError(f"Run {record.number} has no rows in the part {part!r}{where}. Take others.")
         assert record.dataset is not None  # or there would be no scores
         copies = self.datasets.rows(record.dataset, record.request.settings)[0].hash_rows(seed=0).to_numpy()
         table = alert_table(scores.score[rows], scores.label[rows], copies[rows])
         with self._turn:
-            self._tables[run, part] = table
+            self._tables[run, part, window] = table
             while len(self._tables) > _KEPT_RUNS:
                 self._tables.popitem(last=False)
         return table

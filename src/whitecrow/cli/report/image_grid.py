@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from whitecrow.cli.report.pictures import coloured, is_coarse, outline, overlaid, png, scale_bar
+from whitecrow.cli.report.pictures import is_coarse, outline, overlaid, png, scale_bar
 from whitecrow.cli.wording import percent
+from whitecrow.page.heat_colours import coloured
 from whitecrow.page.markup import Markup, tag
 from whitecrow.page.parts import number_cell, section, table_of
 

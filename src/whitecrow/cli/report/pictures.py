@@ -6,22 +6,14 @@ from io import BytesIO
 import numpy as np
 from numpy.typing import NDArray
 
+from whitecrow.page.heat_colours import coloured
 from whitecrow.page.markup import Markup, tag
 
-__all__ = ["coloured", "is_coarse", "outline", "overlaid", "png", "scale_bar"]
+__all__ = ["is_coarse", "outline", "overlaid", "png", "scale_bar"]
 
-# Dark blue over brown and orange to pale yellow. Lightness rises all the way, so the order survives grey print and
-# every kind of colour blindness; the hues leave red against green out.
-_STOPS = np.array([(12, 18, 52), (36, 72, 138), (112, 100, 126), (190, 112, 72), (240, 164, 62), (255, 240, 172)])
 _MOST_SIDE = 384
 _COARSE_SIDE = 128
 _STRONGEST = 0.8
-
-
-def coloured(share: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the colours of shares from 0 to 1, ``[..., 3]`` between 0 and 1; shares beyond have those of the ends."""
-    places = np.linspace(0, 1, len(_STOPS))
-    return np.stack([np.interp(share, places, stop) for stop in _STOPS.T], -1) / 255
 
 
 def overlaid(image: NDArray[np.floating], share: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """The screen of data sets: upload, how columns are read, what is wrong with them, rows, and a fit."""
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from nicegui import ui
@@ -10,15 +11,27 @@ from whitecrow.dashboard.column_settings import ColumnSettings
 from whitecrow.dashboard.fit_form import FitForm
 from whitecrow.dashboard.formats import NOTHING, age, count, size
 from whitecrow.dashboard.parts import Text, button, card, facts, heading, small_table, warnings
+from whitecrow.dashboard.sample_gallery import sample_gallery, shape_words
 from whitecrow.dashboard.shell import Page, Screen
 from whitecrow.dashboard.state import ViewState
 from whitecrow.dashboard.tables import Frame, rows_table
 from whitecrow.dashboard.threads import in_thread
 from whitecrow.dashboard.upload_field import upload_field
-from whitecrow.dashboard.uploads import take_in
+from whitecrow.dashboard.uploads import FORMS, take_in
 from whitecrow.workspace import DatasetRecord, RunRecord
+from whitecrow.workspace.samples import SampleKind
 
 __all__ = ["SCREEN"]
+
+
+_HELD = {"table": "A table: each row stands for itself", "image": "Images", "sequence": "Series"}
+_FORM_WORDS = {
+    "table": "{limits}. The first line of a CSV file names the columns. Nothing leaves this server.",
+    "image": "NPZ with an array X, [N, H, W] or [N, C, H, W], and perhaps labels y; or a zip archive of pictures of "
+    "one size, whose folders are the labels. Nothing leaves this server.",
+    "sequence": "CSV or Parquet with a row for each step of one series; or NPZ with an array X, [N, T] or [N, T, C], "
+    "of sequences of one length, and perhaps labels y. Nothing leaves this server.",
+}
 
 
 async def build(page: Page) -> None:
@@ -32,7 +45,8 @@ SCREEN = Screen("Data", "/data", "d", "What there is to learn from, and how it i
 class _Data:
     def __init__(self, page: Page) -> None:
         self._page = page
-        with page.title("Data", "Bring a table, see what is wrong with it, say what its columns mean, and fit."):
+        self._kind: SampleKind = "table"
+        with page.title("Data", "Bring a table, images or series, see what is wrong with them, and fit."):
             pass
         self._body = ui.element("div").classes("wc-main").style("padding: 0")
         page.on_address(self._moved)
@@ -59,9 +73,19 @@ class _Data:
 
     def _upload_card(self) -> None:
         limits = self._page.limits
-        with card("Bring a table"):
-            Text(f"{limits}. The first line of a CSV file names the columns. Nothing leaves this server.", "p")
-            upload_field("Choose a file, or drop it here", limits, self._uploaded, self._refused)
+        with card("Bring data"):
+            held = ui.select(_HELD, label="What it holds", value=self._kind).props("outlined dense options-dense")
+            words = Text(_FORM_WORDS[self._kind].format(limits=limits), "p")
+            upload_field(
+                "Choose a file, or drop it here", limits, self._uploaded, self._refused,
+                accept=",".join(dict.fromkeys(one for forms in FORMS.values() for one in forms)),
+            )  # fmt: skip
+
+        def picked() -> None:
+            self._kind = held.value
+            words.set_text(_FORM_WORDS[self._kind].format(limits=limits))
+
+        held.on_value_change(picked)
 
     def _refused(self, why: str) -> None:
         limits = self._page.limits
@@ -72,7 +96,7 @@ class _Data:
         page = self._page
         page.announce("The file has arrived and is being read.")
         with page.errors_shown():
-            record = await in_thread(take_in, page.workspace, file, name, page.limits)
+            record = await in_thread(partial(take_in, kind=self._kind), page.workspace, file, name, page.limits)
             page.announce(f"{record.name}: {count(record.rows, 'row')}, {count(record.columns, 'column')}.")
             page.show(ViewState(dataset=record.id))
             await self.show()
@@ -112,7 +136,9 @@ class _Data:
                     )
             self._facts(record)
             warnings(_general_warnings(record))
-        with card("Columns", count(record.columns, "column")):
+        if record.shape is not None:
+            await sample_gallery(self._page, record)
+        with card("Labels" if record.shape is not None else "Columns", _of_columns(record)):
             ColumnSettings(self._page, record, self._saved)
         with card("Rows", f"{record.rows:,}, in the order in which they are read"):
             rows_table(Frame(table), label=f"Rows of {record.name}")
@@ -123,8 +149,11 @@ class _Data:
 
     def _facts(self, record: DatasetRecord) -> None:
         labels = record.labels
+        size_words = f"{record.rows:,} × {record.columns:,}"
         shown = {
-            "Rows and columns": f"{record.rows:,} × {record.columns:,}",
+            "Holds": _HELD[record.kind],
+            **({"Rows and columns": size_words} if record.shape is None else {"Samples": f"{record.rows:,}"}),
+            **({} if record.shape is None else {"Each of them": shape_words(record)}),
             "From": record.source or NOTHING,
             "Size": size(record.bytes),
             "SHA-256": record.sha256,
@@ -156,6 +185,10 @@ class _Data:
             self._page.announce(f"{record.name} is deleted.")
             self._page.show(ViewState())
             await self.show()
+
+
+def _of_columns(record: DatasetRecord) -> str:
+    return count(record.columns, "column") if record.shape is None else shape_words(record)
 
 
 def _general_warnings(record: DatasetRecord) -> list[str]:

@@ -1,5 +1,6 @@
 """The screen where a threshold is chosen: what each choice flags, misses and costs, and the alerts it makes."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -7,6 +8,7 @@ from nicegui import events, ui
 
 from whitecrow.dashboard.alert_rows import AlertRows, alert_columns
 from whitecrow.dashboard.assets import asset
+from whitecrow.dashboard.drift_state import DriftState
 from whitecrow.dashboard.explore_curves import curve_data
 from whitecrow.dashboard.explore_state import MEANINGS, ExploreState
 from whitecrow.dashboard.explore_view import View
@@ -19,6 +21,7 @@ from whitecrow.dashboard.state import PARTS, ViewState
 from whitecrow.dashboard.tables import rows_table
 from whitecrow.dashboard.threads import in_thread
 from whitecrow.dashboard.threshold_panel import ThresholdPanel
+from whitecrow.dashboard.timeline_panel import TimelinePanel
 from whitecrow.workspace import RunRecord, Workspace
 
 __all__ = ["SCREEN"]
@@ -34,7 +37,8 @@ _SOURCE_LENGTH = 300
 
 async def build(page: Page) -> None:
     """Make the screen for the first run of the state, or the newest."""
-    ui.add_head_html(f'<script src="{asset("threshold.js")}"></script>')
+    for script in ("threshold.js", "timeline.js"):
+        ui.add_head_html(f'<script src="{asset(script)}"></script>')
     request = ui.context.client.request
     page.state = ExploreState.of(request.url.query)
     await _Explore(page).show()
@@ -57,6 +61,10 @@ class _Explore:
     def __init__(self, page: Page) -> None:
         self._page = page
         self._panel: ThresholdPanel | None = None
+        self._timeline = TimelinePanel(page, self._turn_to)
+        self._figures: ui.element
+        self._alerts: ui.element
+        self._scale = "linear"
         self._run: RunRecord | None = None
         self._shown = ExploreState()
         with page.title("Explore", "Move the threshold and see at once what it flags, misses and costs."):
@@ -66,6 +74,7 @@ class _Explore:
         page.on_address(self._moved)
         ui.on("wc-threshold", self._settled)
         ui.on("wc-record", self._opened)
+        ui.on("wc-window", self._brushed)
         ui.timer(0.05, self._open_record, once=True)
 
     @property
@@ -105,13 +114,65 @@ class _Explore:
                 self._page.warn(seen.trouble)
             if seen.view is None or seen.rows is None:
                 return
-            self._panel = ThresholdPanel(seen.view, self._adopt)
-            with card("Alerts", count(seen.view.table.n, "row")):
-                Text("The highest score first. Enter or a click on a row tells why it scores so.", "p").classes(
-                    "wc-muted"
-                )
-                grid = rows_table(seen.rows, label="Alerts", extra=alert_columns(seen.rows))
-            self._panel.start(grid.id)
+            self._figures = ui.element("div").classes("wc-main").style("padding: 0")
+            over_time = ui.element("div")
+            self._alerts = ui.element("div")
+            self._fill(seen.view, seen.rows)
+            if self._state.window != seen.view.state.window:
+                self._page.show(self._state.with_(window=seen.view.state.window), step=False)
+                self._shown = self._state
+        run, state, scale = seen.view.run, self._state, self._scale
+        with over_time:
+            # The figures need not wait for it.
+            ui.timer(0.01, lambda: self._timeline.build(run, state, scale), once=True)
+
+    def _fill(self, view: View, rows: AlertRows) -> None:
+        """Show what the window decides: figures, curves and alerts."""
+        self._scale = view.curves.scale
+        self._figures.clear()
+        with self._figures:
+            if view.state.window is not None:
+                self._window_note(view)
+            self._panel = ThresholdPanel(view, self._adopt)
+        self._alerts.clear()
+        with self._alerts, card("Alerts", count(view.table.n, "row")):
+            Text("The highest score first. Enter or a click on a row tells why it scores so.", "p").classes("wc-muted")
+            grid = rows_table(rows, label="Alerts", extra=alert_columns(rows))
+        self._panel.start(grid.id)
+
+    def _window_note(self, view: View) -> None:
+        assert view.state.window is not None
+        first, last = view.state.window
+        with ui.element("div").classes("wc-row").props('role=region aria-label="Window"'):
+            Text(f"Only rows {first:,} to {last:,} are looked at, {count(view.table.n, 'row')} in view.", "strong")
+            button("Look at all rows", lambda: self._turn_to(self._state.with_(window=None)), small=True)
+            compared = DriftState(dataset=view.run.dataset, runs=(view.run.id,), window=view.state.window)
+            if (address := self._page.link("Drift", compared)) is not None:
+                link_button("Compare with the training", address, small=True)
+
+    async def _brushed(self, event: events.GenericEventArguments) -> None:
+        """Look at the rows that were brushed; without any at all again."""
+        told = event.args if isinstance(event.args, dict) else {}
+        given = ExploreState.of(urlencode({name: str(one) for name, one in told.items()}))
+        await self._turn_to(self._state.with_(window=given.window))
+
+    async def _turn_to(self, state: ExploreState) -> None:
+        """Look at another window, or at other lanes."""
+        if state == self._shown or self._run is None:
+            return
+        zoomed = state.window != self._shown.window
+        self._page.show(state)
+        self._shown = state
+        if zoomed:
+            seen = await in_thread(_look, self._page.workspace, state)
+            if seen.view is None or seen.rows is None or state.window != self._shown.window:
+                return  # another window has been chosen meanwhile
+            # The button that asked for it is among what is taken away; the threshold may have moved since.
+            with self._page.main:
+                self._fill(replace(seen.view, state=self._state), seen.rows)
+            self._page.announce(f"{count(seen.view.table.n, 'row')} in view.")
+        with self._page.main:
+            await self._timeline.follow(self._state, self._scale)
 
     def _nothing(self) -> None:
         with card("No run is done yet") as made:
@@ -133,7 +194,7 @@ class _Explore:
 
     async def _pick(self, run: str) -> None:
         others = tuple(one for one in self._page.state.runs[1:] if one != run)
-        self._page.show(self._state.with_(runs=(run, *others), threshold=None, record=None))
+        self._page.show(self._state.with_(runs=(run, *others), threshold=None, record=None, window=None, lanes=None))
         await self.show()
         await self._page.refresh_badge()
 
@@ -156,6 +217,8 @@ class _Explore:
         self._shown = state
         if self._panel is not None:
             self._panel.follow(state)
+            if before.threshold != state.threshold:
+                await self._timeline.follow(state, self._scale)
         if (before.threshold is None) != (state.threshold is None):
             await self._page.refresh_badge()
 
@@ -222,9 +285,13 @@ def _look(workspace: Workspace, state: ExploreState) -> _Seen:
     part = state.part if state.part in parts else None
     if part != state.part:
         trouble = f"Run {run.number} has no rows in the part {state.part!r}. Those that no training saw are shown."
-    rows = scores.rows(part)
-    table = workspace.alert_table(run.id, part)
+    window = state.window
+    if window is not None and not len(scores.rows(part, window)):
+        trouble = f"There are no rows in view from row {window[0]} to {window[1]}. All are shown."
+        window = None
+    rows = scores.rows(part, window)
+    table = workspace.alert_table(run.id, part, window)
     own = run.threshold if run.threshold is not None else 0.0
     curves = curve_data(table, scores.label[rows], scores.score[rows], own)
-    view = View(run, table, curves, state.with_(part=part, runs=(run.id, *state.runs[1:])))
+    view = View(run, table, curves, state.with_(part=part, window=window, runs=(run.id, *state.runs[1:])))
     return _Seen(runs, parts, view, AlertRows(workspace, run.id, rows), trouble)

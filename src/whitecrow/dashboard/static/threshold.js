@@ -453,15 +453,18 @@
   window.whitecrow.threshold = {
     value: Infinity,
     panel: null,
+    latest: null,
     /** Follow the controls of a panel that the page has made. */
     async start(config) {
       this.value = config.threshold ?? config.own;
+      this.latest = config;
       const asked = fetch(config.address, { headers: { Accept: "application/octet-stream" } });
       try {
         const answer = await asked;
         if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
         const counts = new Counts(await answer.arrayBuffer());
-        await until(() => element(config.root));
+        await until(() => element(config.root) || this.latest !== config);
+        if (this.latest !== config) return; // the page has made another panel meanwhile
         const panel = new Panel(config, counts);
         this.panel = panel;
         // Figures need not wait for pictures.

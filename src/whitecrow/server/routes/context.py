@@ -73,6 +73,8 @@ class Context:
     """Websockets that are open."""
     followers: int = 0
     """Requests that follow a run's events."""
+    rule_tests: int = 0
+    """Test deliveries of alert rules under way."""
 
     def __post_init__(self) -> None:
         self.work = Work(self.settings.work_seconds)

@@ -23,10 +23,12 @@ __all__ = ["binary_curves", "drawn_curves", "histogram", "router"]
 router = APIRouter(prefix="/api/runs", tags=["figures"])
 _BYTES = "application/octet-stream"
 _BINS = 40
+_MOST_ROWS = 1 << 40  # more than any data set has
 _MAGIC = b"WCT1"
 Part = Annotated[
     PartName | None, Query(description="Rows in view; by default the test rows, or all where every row trained.")
 ]
+Row = Annotated[int | None, Query(ge=0, le=_MOST_ROWS)]
 NonNegative = Annotated[float | None, Query(ge=0, allow_inf_nan=False)]
 
 
@@ -42,6 +44,8 @@ async def curves(
     run: str,
     max_points: Annotated[int, Query(ge=2, le=1_000_000, description="Most points of each curve.")] = 2000,
     part: Part = None,
+    first: Annotated[Row, Query(description="First row of the data set that counts.")] = None,
+    last: Annotated[Row, Query(description="Last row of the data set that counts.")] = None,
 ) -> Response:
     """Return the curves and the cumulative counts with which a page follows a threshold by one binary search.
 
@@ -51,7 +55,8 @@ async def curves(
     counts the rows above every one of the first i scores. The model's version and threshold are headers.
     """
     as_bytes = request.headers.get("accept", "").partition(";")[0].strip().lower() == _BYTES
-    return await here.work.heavy(_curves, here, run, part, max_points, as_bytes)
+    window = None if first is None and last is None else (first or 0, _MOST_ROWS if last is None else last)
+    return await here.work.heavy(_curves, here, run, part, window, max_points, as_bytes)
 
 
 @router.get("/{run}/figures", response_model=FiguresAnswer, summary="Figures of merit at a threshold")
@@ -124,19 +129,21 @@ def binary_curves(arrays: ThresholdArrays) -> bytes:
     return b"".join((head, arrays.scores.astype("<f8").tobytes(), *counts))
 
 
-def _curves(here: Context, run: str, part: str | None, most: int, as_bytes: bool) -> Response:
-    record, table = here.workspace.runs.done(run), here.workspace.alert_table(run, part)
+def _curves(
+    here: Context, run: str, part: str | None, window: tuple[int, int] | None, most: int, as_bytes: bool
+) -> Response:
+    record, table = here.workspace.runs.done(run), here.workspace.alert_table(run, part, window)
     arrays = table.arrays(most)
     if as_bytes:
         return Response(binary_curves(arrays), headers=model_headers(model_of(record)), media_type=_BYTES)
     scores = here.workspace.scores(run)
-    rows = scores.rows(part)
+    rows = scores.rows(part, window)
     label, score = scores.label[rows], scores.score[rows]
     roc, pr = drawn_curves(label, score, most)
     return FiniteJSONResponse(
         {
             **model_of(record),
-            "part": _part_name(record, part, len(rows), len(scores)),
+            "part": _part_name(record, part, len(scores.rows(part)), len(scores)),
             "rows": len(rows),
             "roc": roc,
             "pr": pr,

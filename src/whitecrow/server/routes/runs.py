@@ -1,8 +1,9 @@
 """Runs: fits in the background, their model, their threshold."""
 
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.responses import FileResponse, Response
 
 from whitecrow.core.errors import ParameterError
@@ -17,7 +18,7 @@ from whitecrow.metrics.threshold_search import (
 from whitecrow.server.openapi import media
 from whitecrow.server.responses import FiniteJSONResponse
 from whitecrow.server.routes.context import Context, Here, model_headers, model_of
-from whitecrow.server.schemas.records import RunAnswer, RunsAnswer
+from whitecrow.server.schemas.records import EpochsAnswer, RunAnswer, RunsAnswer
 from whitecrow.server.schemas.requests import Fit, Rename, ThresholdWish
 from whitecrow.workspace import RunRecord, Workspace
 from whitecrow.workspace.runs import ENDED
@@ -46,6 +47,23 @@ async def add_run(here: Here, response: Response, fit: Fit) -> dict[str, Any]:
 async def run(here: Here, run: str) -> dict[str, Any]:
     """Return what was asked, how far it is, what came of it."""
     return (await here.work.light(here.workspace.runs.get, run)).document()
+
+
+@router.get("/{run}/epochs", response_model=EpochsAnswer, summary="List the epochs of a run")
+async def epochs(
+    here: Here,
+    run: str,
+    after: Annotated[int, Query(ge=-1, lt=1 << 31)] = -1,
+    watched: bool = False,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> dict[str, Any]:
+    """Return the epochs behind a place: their losses and, of a fit that was asked to `watch`, what was looked at.
+
+    With `watched` only those that were looked at, about two hundred of a fit.
+    """
+    await here.work.light(here.workspace.runs.get, run)
+    found = await here.work.light(here.workspace.runs.epochs, run, after, watched=watched, limit=limit)
+    return {"run": run, "epochs": [asdict(one) for one in found]}
 
 
 @router.patch("/{run}", response_model=RunAnswer, summary="Rename a run")

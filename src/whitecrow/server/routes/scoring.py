@@ -55,6 +55,11 @@ async def score(
         raise ColumnsError(f"The rows have no column {id[:100]!r} for the ids.", [FieldError(id[:100], "Is missing.")])
     found = await scores_of(here, detector, rows)
     note_scoring(request, rows.height, version)
+    alerting = here.workspace.alerting
+    if rows.height and alerting.watches(run):
+        columns = [found[name].to_numpy() for name in ("score", "is_anomaly")]
+        p_values = None if len(detector.calibration_scores_) == 0 else found["p_value"].to_numpy()
+        await here.work.heavy(alerting.consider, run, version, rows, *columns, p_values)
     model = {
         "run": run,
         "version": version,

@@ -12,13 +12,15 @@ from fastapi import APIRouter
 from pydantic import TypeAdapter, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from whitecrow.calibrate import p_values
 from whitecrow.core.errors import WhitecrowError
 from whitecrow.data.traffic_stream import TrafficStream
+from whitecrow.detectors import Detector
 from whitecrow.server.batching import scored
 from whitecrow.server.responses import to_json
 from whitecrow.server.routes.context import Context, Here, model_of
 from whitecrow.server.schemas.streaming import Begin, Command, Replay
-from whitecrow.workspace.stream import FrameMerger, Pacer, Race, ReplaySource, SimulatedSource
+from whitecrow.workspace.stream import Frame, FrameMerger, Pacer, Race, ReplaySource, SimulatedSource
 
 __all__ = ["router"]
 
@@ -31,6 +33,7 @@ _TICK = 1 / 60
 _REFUSED, _TOO_BIG, _BUSY = 1008, 1009, 1013
 _BEGIN: TypeAdapter[Begin] = TypeAdapter(Begin)
 _COMMAND: TypeAdapter[Command] = TypeAdapter(Command)
+_Models = dict[str, tuple[str, Detector]]
 
 
 class _Refused(Exception):  # noqa: N818 - what the client did, which ends the connection
@@ -75,13 +78,13 @@ async def _serve(socket: WebSocket, here: Context) -> None:
             begin = _BEGIN.validate_json(await _text(socket))
     except TimeoutError:
         raise _Refused("No message came.") from None
-    race, models = await here.work.heavy(_race, here, begin)
+    race, models, detectors = await here.work.heavy(_race, here, begin)
     turns = _Turns()
     try:
         await _send(socket, {"type": "ready", "runs": models, "position": race.position, "length": race.source.length})
         commands: asyncio.Queue[Any] = asyncio.Queue(32)
         listening = asyncio.create_task(_listen(socket, commands))
-        running = asyncio.create_task(_Show(socket, here, race, turns, begin).run(commands))
+        running = asyncio.create_task(_Show(socket, here, race, turns, begin, detectors).run(commands))
         try:
             done, _ = await asyncio.wait((listening, running), return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -108,9 +111,12 @@ class _Turns:
 class _Show:
     """Steps a race as fast as it was asked to, and sends what a page can show."""
 
-    def __init__(self, socket: WebSocket, here: Context, race: Race, turns: _Turns, begin: Begin) -> None:
+    def __init__(
+        self, socket: WebSocket, here: Context, race: Race, turns: _Turns, begin: Begin, detectors: _Models
+    ) -> None:
         self._socket, self._here, self._race, self._turns = socket, here, race, turns
         self._begin = begin
+        self._detectors = detectors
         self._pacer = Pacer(begin.rate)
         self._merger = self._new_merger()
         self._ended = False
@@ -128,6 +134,8 @@ class _Show:
             if n:
                 frame = await self._here.work.heavy(self._turns.take, self._race.step, n)
                 self._merger.add(frame)
+                if self._begin.alert_rules:
+                    await self._here.work.heavy(_watch, self._here, self._detectors, frame)
                 length = self._race.source.length
                 self._ended = length is not None and self._race.position >= length
             shown = self._merger.take(at_once=self._ended or self._pacer.paused)
@@ -203,11 +211,12 @@ async def _leave(socket: WebSocket, code: int, reason: str) -> None:
         await socket.close(code, reason)
 
 
-def _race(here: Context, begin: Begin) -> tuple[Race, dict[str, Any]]:
+def _race(here: Context, begin: Begin) -> tuple[Race, dict[str, Any], _Models]:
     workspace = here.workspace
     runs = list(dict.fromkeys(begin.runs))
     records = {run: workspace.runs.done(run) for run in runs}
-    detectors = {run: workspace.detector(run, record.version) for run, record in records.items()}
+    models = {run: (record.version or "", workspace.detector(run, record.version)) for run, record in records.items()}
+    detectors = {run: detector for run, (_, detector) in models.items()}
     if isinstance(begin.source, Replay):
         settings = workspace.datasets.get(begin.source.dataset).settings
         table = workspace.datasets.table(begin.source.dataset, settings)
@@ -217,7 +226,24 @@ def _race(here: Context, begin: Begin) -> tuple[Race, dict[str, Any]]:
         source = SimulatedSource(TrafficStream(wish.seed, wish.attack_rate, wish.mix, week_rows=wish.week_rows))
     costs = None if begin.costs is None else begin.costs.costs()
     race = Race(source, detectors, begin.thresholds, costs, score=_scores, background=True)
-    return race, {run: model_of(record) | {"name": record.name} for run, record in records.items()}
+    return race, {run: model_of(record) | {"name": record.name} for run, record in records.items()}, models
+
+
+def _watch(here: Context, models: _Models, frame: Frame) -> None:
+    """Hold the records of a step against the alert rules."""
+    for run, (version, detector) in models.items():
+        if not here.workspace.alerting.watches(run):
+            continue
+        scores = frame.records[f"score {run}"].to_numpy()
+        held = detector.calibration_scores_
+        here.workspace.alerting.consider(
+            run,
+            version,
+            frame.features,
+            scores,
+            frame.records[f"flag {run}"].to_numpy(),
+            p_values(held, scores) if len(held) else None,
+        )
 
 
 def _scores(detector: Any, rows: pl.DataFrame) -> Any:

@@ -15,6 +15,8 @@ __all__ = [
     "DatasetsAnswer",
     "DetectorAnswer",
     "DetectorsAnswer",
+    "EpochAnswer",
+    "EpochsAnswer",
     "FeedbackAnswer",
     "ModelAnswer",
     "RowsAnswer",
@@ -110,6 +112,8 @@ class DatasetAnswer(Answer):
     labels: dict[str, Any] | None
     """Counts of each label, where a label column is set; rows without one are counted apart."""
     created: str
+    shape: list[int] | None
+    """Of one sample where samples are arrays: (C, H, W) of an image, (T, C) of a sequence."""
 
 
 class DatasetsAnswer(Answer):
@@ -169,6 +173,28 @@ class RunsAnswer(Answer):
     """All runs, the newest first."""
 
     runs: list[RunEntry]
+
+
+class EpochAnswer(Answer):
+    """A run after one epoch."""
+
+    place: int
+    """Counts the epochs of all stages from 0."""
+    stage: str
+    epoch: int
+    """Counts the epochs of the stage from 1."""
+    loss: float | None
+    """Mean training loss."""
+    seen: dict[str, Any] | None
+    """What was looked at, if that was asked for: `measured` (losses), `threshold` (of training scores), `rows`,
+    `flagged`, `auroc`, `average_precision`, `histogram`, `roc`, `pr`, `codes`; without scores, `why` says why not."""
+
+
+class EpochsAnswer(Answer):
+    """Epochs of a run, in order."""
+
+    run: str
+    epochs: list[EpochAnswer]
 
 
 class VerdictAnswer(Answer):

@@ -102,6 +102,8 @@ class Fit(Given):
     """How the columns are read, beside what the data set says now."""
     verdicts: str | None = Field(default=None, max_length=100)
     """Run whose verdicts are told to the detector as labels."""
+    watch: bool = False
+    """Whether scores, curves and codes are recorded after the epochs; see /api/runs/{run}/epochs."""
 
     def request(self, settings: DatasetSettings) -> FitRequest:
         """Return what the workspace is asked, with the data set's settings under those that are given here."""

@@ -46,6 +46,8 @@ class Begin(Given):
     listed: int = Field(default=100, ge=1, le=1000)
     """Most records that a frame lists; its counts are of all."""
     paused: bool = False
+    alert_rules: bool = False
+    """Whether alert rules of the runs are held against these records, as they are against those sent to be scored."""
 
 
 class _Plain(Given):
