@@ -10,7 +10,7 @@ from whitecrow.core import registry
 from whitecrow.data import read_table
 from whitecrow.io import inspect
 
-DETECTORS = {"autoencoder", "isolation-forest", "pca"}
+DETECTORS = {"auto", "autoencoder", "isolation-forest"}
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +30,12 @@ def finished(tmp_path_factory):
 def test_the_demo_leaves_data_model_scores_and_report(finished):
     base, said = finished
     folder = base / "my demo"
-    names = {"autoencoder.safetensors", "earlier.parquet", "later.parquet", "report.html", "scores.parquet"}
+    names = {"auto.safetensors", "earlier.parquet", "later.parquet", "report.html", "scores.parquet"}
     assert {path.name for path in folder.iterdir()} >= names
     earlier, later, scores = (read_table(folder / f"{name}.parquet") for name in ("earlier", "later", "scores"))
     assert earlier["timestamp"].max() <= later["timestamp"].min()
     assert scores.columns == [*later.columns, "score", "p_value", "is_anomaly"]
-    assert "label" not in [column["name"] for column in inspect(folder / "autoencoder.safetensors")["columns"]]
+    assert "label" not in [column["name"] for column in inspect(folder / "auto.safetensors")["columns"]]
     report = (folder / "report.html").read_text("utf-8")
     for name in DETECTORS:
         assert name in said

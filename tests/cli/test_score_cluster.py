@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from typing import NamedTuple
 
@@ -130,25 +129,27 @@ class Cluster(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster(tmp_path_factory, preloaded_python):
     base = tmp_path_factory.mktemp("cluster")
     (base / "doomed.py").write_text(DOOMED)
     (base / "sound.py").write_text("import whitecrow.io.parts\n")
     told = base / "scheduler.json"
     with contextlib.ExitStack() as stack:
-        started(stack, base / "scheduler.log", "scheduler", "--port", "0", "--scheduler-file", told)
+        log = base / "scheduler.log"
+        started(stack, preloaded_python, log, "scheduler", "--port", "0", "--scheduler-file", told)
         wait_for(told.exists, "the start of the scheduler")
         words = ("worker", "--scheduler-file", told, "--no-nanny", "--nthreads", "1", "--preload")
         logs = [base / f"{name}.log" for name in ("doomed", "sound")]
-        workers = [started(stack, log, *words, log.with_suffix(".py")) for log in logs]
+        workers = [started(stack, preloaded_python, log, *words, log.with_suffix(".py")) for log in logs]
         for log in logs:
             wait_for(lambda log=log: "Registered to" in log.read_text(), f"the start of a worker, which logs in {log},")
         yield Cluster(json.loads(told.read_text())["address"], *workers)
 
 
-def started(stack, log, *words):
+def started(stack, python, log, command, *words):
     """Start a command of dask that ends with the stack."""
-    command = [sys.executable, "-m", "dask", *map(str, words), "--host", "127.0.0.1", "--no-dashboard"]
+    module = f"distributed.cli.dask_{command}"
+    command = [python, "-m", module, *map(str, words), "--host", "127.0.0.1", "--no-dashboard"]
     stream = stack.enter_context(log.open("w"))
     environment = {**os.environ, "DASK_TEMPORARY_DIRECTORY": str(log.parent), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stdout=stream, stderr=stream, env=environment)

@@ -19,7 +19,7 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
 import whitecrow as wc
-from whitecrow.core import registry
+from whitecrow.core import parameters, registry
 from whitecrow.core.errors import DataError, FitCancelled, ModelFileError, ParameterError
 from whitecrow.io import inspect as inspect_file
 from whitecrow.io import score_batch
@@ -38,19 +38,25 @@ REBUILDS = [name for name in NAMES if registry.load(name).rebuild_batch is not w
 ROOT = Path(__file__).parents[2]
 SIDE, SQUARE = 8, 3
 
-# A search for a code, image by image, takes most of the time of those that need one.
+# A search for a code, image by image, takes most of the time of those that need one, and so does that for a bank.
 SEARCH = {"anogan": {"n_starts": 16, "n_search_steps": 2}}
+BANK = {"patchcore": {"min_bank": 100}}
 # Stages with epochs of their own.
 STAGES = {"deep-svdd": {"pretraining": 2}, "fence-gan": {"warm_up": 1}, "conv-vae": {"warm_up": 1}}
-# The networks of these are the largest; narrow ones learn in half the time.
-NARROW = {name: {"channels": (8,)} for name in ("conv-vae", "encoder-gan", "f-anogan")}
+# Narrow networks learn in half the time.
+NARROW = {
+    **{name: {"hidden_dims": (8,)} for name in ("alad", "anogan", "deep-svdd", "egbad", "fence-gan", "mem-ae")},
+    **{name: {"channels": (8,)} for name in DEEP if "channels" in parameters.fields(registry.load(name))},
+}
+# The largest of those that learn enough all the same are narrow where quality is looked at, too.
+LARGEST = ("alad", "conv-vae", "encoder-gan", "f-anogan")
 # Epochs of those whose score, a distance of codes, turns round only when the codes have come to mean something.
 ENOUGH = {"ganomaly": 60}
 
 
 def quick(name: str, **parameters: object) -> wc.Detector:
     """Return a detector that trains for moments."""
-    small = {**SEARCH.get(name, {}), **STAGES.get(name, {}), **NARROW.get(name, {})}
+    small = {**SEARCH.get(name, {}), **BANK.get(name, {}), **STAGES.get(name, {}), **NARROW.get(name, {})}
     return wc.detector(name, **{"random_state": 0, **({"epochs": 2} if name in DEEP else {}), **small, **parameters})
 
 
@@ -91,6 +97,7 @@ FEW, MIXED = TRAIN[:60], np.concatenate([NORMAL[:20], TURNED[:10], noise(10, 3)]
 def fitted(name: str) -> wc.Detector:
     """Return a detector that has learnt the bars; no test may change it."""
     enough = {**SEARCH.get(name, {}), **({"epochs": ENOUGH.get(name, 15)} if name in DEEP else {})}
+    enough |= NARROW[name] if name in LARGEST else {}
     return wc.detector(name, random_state=0, calibration=0.3, **enough).fit(TRAIN)
 
 

@@ -26,6 +26,7 @@ from whitecrow.explain import explain
 EPOCHS = {
     **dict.fromkeys(("autoencoder", "vae", "devnet", "classifier", "mem-ae", "robust-ae"), 40),
     **dict.fromkeys(("alad", "anogan", "dagmm", "egbad", "fence-gan", "oc-nn", "som-dagmm"), 20),
+    **dict.fromkeys(("deep-sad", "deep-svdd", "dte-c", "duad"), 20),
     **dict.fromkeys(("drocc", "goad", "neutral-ad"), 10),
     "icl": 4,
 }

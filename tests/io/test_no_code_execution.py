@@ -4,7 +4,6 @@ import ast
 import builtins
 import pickle
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -161,7 +160,7 @@ def test_loading_calls_no_unpickler_and_no_interpreter(content, written, rows, f
     np.testing.assert_array_equal(loaded.anomaly_score(rows), fitted.anomaly_score(rows))
 
 
-def test_the_interpreter_sees_nothing_but_the_opening_of_the_file(content, written):
+def test_the_interpreter_sees_nothing_but_the_opening_of_the_file(content, written, preloaded_python):
     script = """
 import sys
 from whitecrow.io import load
@@ -177,6 +176,6 @@ assert not others, others
 assert all(path in name for name in opened), opened
 """
     done = subprocess.run(
-        [sys.executable, "-c", script, str(written(content))], capture_output=True, text=True, check=False
+        [preloaded_python, "-c", script, str(written(content))], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr

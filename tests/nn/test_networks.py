@@ -57,3 +57,18 @@ def test_swap_replaces_tied_weights_wherever_they_stand():
     net.swap("first.weight0", torch.zeros(3, 3))
     assert net.second.weight0 is net.first.weight0
     assert net.second.weight0.eq(0).all()
+
+
+def test_swapping_all_at_once_is_swapping_one_after_the_other():
+    tied, other = (Networks(first=mlp(3, 3), second=mlp(3, 3), c=torch.zeros(2)) for _ in range(2))
+    for net in (tied, other):
+        net.second.weight0 = net.first.weight0
+    fresh = {name: torch.full_like(tensor, k) for k, (name, tensor) in enumerate(tied.tensors())}
+    tied.swap_all(fresh)
+    for name, tensor in fresh.items():
+        other.swap(name, tensor)
+    assert tied.second.weight0 is tied.first.weight0
+    for (name, tensor), (same, expected) in zip(tied.tensors(), other.tensors(), strict=True):
+        assert name == same
+        assert type(tensor) is type(expected)
+        assert tensor.data_ptr() == expected.data_ptr() == fresh[name].data_ptr()

@@ -254,6 +254,7 @@ def test_a_run_that_is_killed_leaves_nothing_running(make_study, misbehaving, tm
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("preloaded")
 def test_broken_off_twenty_times_it_ends_as_undisturbed(make_study, tmp_path, preloaded_python):
     toml = tmp_path / "small.toml"
     methods = '{name = "autoencoder", parameters = {epochs = 3}}, {name = "vae", parameters = {epochs = 2}}, "knn"'
@@ -278,7 +279,7 @@ def test_broken_off_twenty_times_it_ends_as_undisturbed(make_study, tmp_path, pr
     assert any(0 < n < 90 for n in stored)
     assert subprocess.run(command, check=False).returncode == 0
     whole = Store(tmp_path / "whole")
-    assert run_study(load_study(toml), whole, jobs=2).failed == 0
+    assert run_study(load_study(toml), whole).failed == 0
     expected, found = results(whole), results(broken)
     assert expected.height == 90
     assert found.equals(expected)

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 _ROWS, _ATTACK_RATE, _DAYS = 20_000, 0.02, 14
-_DETECTORS = ("autoencoder", "isolation-forest", "pca")
+_DETECTORS = ("auto", "autoencoder", "isolation-forest")
 # Chosen before any label was looked at; the best of three on these labels would be a choice by the labels.
-_DETAILED = "autoencoder"
+_DETAILED = "auto"
 _ALERTS, _REPORTED_ALERTS = 5, 12
 _COST_MISS, _COST_FALSE_ALARM = 10.0, 1.0
 

@@ -40,7 +40,7 @@ def fit(
     file: Path,
     /,
     *,
-    detector: str,
+    detector: str = "auto",
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
     settings: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True)] = None,
     label: str | None = None,
@@ -64,7 +64,7 @@ def fit(
         with the time in a column if there is one. Or, for a detector of images, a folder of image files (of its part
         train, where it has the parts train and test) or an IDX file.
     detector
-        Name of a detector; see: whitecrow detectors list.
+        Name of a detector; see: whitecrow detectors list. By default a committee for tables, chosen by one rule.
     output
         Model file to write, for example model.safetensors.
     settings

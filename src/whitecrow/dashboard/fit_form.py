@@ -26,7 +26,7 @@ _SPLITS = {
     "order": "In order: the first rows train",
     "all": "None: all rows train",
 }
-_FIRST = {"table": "autoencoder", "image": "conv-autoencoder", "sequence": "sub-pca"}
+_FIRST = {"table": "auto", "image": "conv-autoencoder", "sequence": "sub-pca"}
 
 
 def fitting_detectors(record: DatasetRecord) -> list[str]:

@@ -69,6 +69,8 @@ def blueprint(detector: "Detector", spec: InputSpec, layout: Layout, n: int) -> 
     ModelFileError
         If names, dtypes or shapes differ from those that the detector would build.
     """
+    if hasattr(detector, "inner"):
+        return _of_members(detector, spec, layout, n)
     if not hasattr(detector, "networks"):
         if n != 1:
             damaged(f"It holds {n} replicas of a detector that has only one")
@@ -102,6 +104,28 @@ def blueprint(detector: "Detector", spec: InputSpec, layout: Layout, n: int) -> 
         damaged(f"The noise of its {n} replicas takes more than {_MAX_DERIVED:,} bytes")
     for member, buffers in learnt.items():
         net.add_module(member, _of_buffers(buffers))
+    return net
+
+
+def _of_members(detector: "Detector", spec: InputSpec, layout: Layout, n: int) -> Networks:
+    """Return the structure of a committee: buffers of its own, and the replicas of each of its members."""
+    own: Layout = {}
+    members: dict[str, dict[str, Layout]] = {}
+    for name, place in layout.items():
+        member, inside, rest = name.partition(".")
+        if not inside:
+            own[name] = place
+            continue
+        replica, _, leaf = rest.partition(".")
+        members.setdefault(member, {}).setdefault(replica, {})[leaf] = place
+    net = _of_buffers(own)
+    if strange := [name for name in members if not name.isidentifier() or hasattr(net, name)]:
+        damaged(f"A member has the name {quoted(strange[0])}, which none can have")
+    for name, inner in detector.inner(members, spec).items():  # pyright: ignore[reportAttributeAccessIssue]
+        replicas = {f"r{r}": members[name].pop(f"r{r}", {}) for r in range(len(members[name]))}
+        if members[name]:
+            damaged(f"The replicas of the member {quoted(name)} are not numbered from 0")
+        net.add_module(name, Networks(**{r: blueprint(inner, spec, part, n) for r, part in replicas.items()}))
     return net
 
 

@@ -21,7 +21,7 @@ DEMO_DETECTORS: Mapping[str, Mapping[str, Any]] = {
     "autoencoder": {"epochs": 40},
     "isolation-forest": {},
     "pca": {},
-    "knn": {},
+    "auto": {"budget": "fast"},
 }
 """Detectors that are fitted, with what differs from their defaults: a demonstration should not be waited for."""
 
