@@ -141,9 +141,9 @@ def page(table: Table, detectors: Sequence[str], published: dict[str, dict[str, 
                 best = max(columns, key=lambda c: statistics.mean(known[n].get(c, 0.0) for n in SETS))
                 value = statistics.mean(known[n][best] for n in SETS)
                 lines += ["", f"Best published column, {how}, {figure.upper()}: {best} {value:.1f}."]
-    lines += ["", "## Regret", "", "Best single default detector of the set minus `auto`, in points of AUROC.", ""]
-    lines += ["| split | median | worst | set of the worst |", "|---|---|---|---|"]
-    single = [name for name in SINGLE if name in detectors]
+    if single := [name for name in SINGLE if name in detectors]:
+        lines += ["", "## Regret", "", "Best single default detector of the set minus `auto`, in points of AUROC.", ""]
+        lines += ["| split | median | worst | set of the worst |", "|---|---|---|---|"]
     for how in SPLITS if single else ():
         regret = {n: 100 * (max(table.mean(d, n, how) for d in single) - table.mean("auto", n, how)) for n in SETS}
         worst = max(regret, key=lambda n: regret[n])

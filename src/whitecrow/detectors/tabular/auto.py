@@ -21,11 +21,12 @@ _MEMBERS: dict[str, tuple[str, dict[str, Any]]] = {
     "near": ("knn", {"n_neighbours": 5}),
     "local": ("lof", {"n_neighbours": 20}),
     "mixture": ("gaussian-mixture", {"n_components": 5}),
+    "mixture_quick": ("gaussian-mixture", {"n_components": 5, "max_rows": 4000, "max_iterations": 20}),
     "pair": ("gaussian-mixture", {"n_components": 2}),
     "sampled": ("sample-neighbours", {}),
-    "sampled_more": ("sample-neighbours", {"sample_rows": 64, "n_neighbours": 3}),
+    "sampled_more": ("sample-neighbours", {"n_samples": 40, "sample_rows": 64, "n_neighbours": 3}),
     "sampled_few": ("sample-neighbours", {"n_samples": 20}),
-    "sampled_clean": ("sample-neighbours", {"n_samples": 10, "sample_rows": 64}),
+    "sampled_clean": ("sample-neighbours", {"n_samples": 6, "sample_rows": 64}),
     "sampled_often": ("sample-neighbours", {"n_samples": 400}),
     "contrastive": ("neutral-ad", {}),
     "rebuilt": ("autoencoder", {}),
@@ -34,7 +35,7 @@ _MEMBERS: dict[str, tuple[str, dict[str, Any]]] = {
 
 # Weights by regime and budget. Where training rows may be anomalous, near ones are no proof of being normal.
 _CLEAN = {
-    "fast": {"mixture": 1.0, "sampled_clean": 1.0},
+    "fast": {"mixture_quick": 1.0, "sampled_clean": 1.0},
     "balanced": {"nearest": 1.0, "near": 1.0, "local": 1.0, "mixture": 1.0},
     "thorough": {"nearest": 1.0, "near": 1.0, "local": 1.0, "mixture": 1.0, "contrastive": 1.0},
 }
@@ -44,7 +45,7 @@ _CONTAMINATED = {
     "thorough": {"sampled_often": 1.0, "sampled_more": 1.0, "pair": 1.0},
 }
 _CATEGORIES = ("category", "boolean")
-_MIXTURES = frozenset({"mixture", "pair"})
+_MIXTURES = frozenset({"mixture", "mixture_quick", "pair"})
 _MOST_FEATURES = 500  # of a full covariance matrix, whose cost grows with their cube
 _ENOUGH_ANOMALIES = 5  # to tell whether learning from them helped
 
