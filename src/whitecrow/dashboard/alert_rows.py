@@ -20,7 +20,7 @@ _JUDGED: Sequence[tuple[str, bool]] = (
     ("Verdict", False),
     ("p-value", True),
 )
-_NAMES = {1: "anomaly", 0: "normal", -1: "unknown"}
+_CLASSES = np.array(["normal", "anomaly", "unknown"], dtype=object)  # -1 counts from the end
 # Ours alone: what a cell shows comes from its own value and from the threshold of the page.
 _FLAG = "(p) => p.value == null ? '' : p.value > whitecrow.threshold.value ? '▲ flagged' : '○ not flagged'"
 _SHORT = "(p) => p.value == null ? '' : String(Number(Number(p.value).toPrecision(6)))"
@@ -48,39 +48,50 @@ class AlertRows:
     """
 
     def __init__(self, workspace: Workspace, run: str, rows: NDArray[np.int64]) -> None:
-        scores = workspace.scores(run)
-        rows = rows[np.argsort(-scores.score[rows], kind="stable")]
-        verdicts = {row: one.verdict for row, one in workspace.feedback.current(run).items()}
-        classes = np.array([_NAMES[kind] for kind in (0, 1, -1)], dtype=object)
-        p_value = None if scores.p_value is None else scores.p_value[rows]
-        self._judged = [
-            pl.Series(rows, dtype=pl.Int64),
-            pl.Series(scores.score[rows]),
-            pl.Series(classes[scores.label[rows]], dtype=pl.String),
-            scores.family[rows],
-            pl.Series([verdicts.get(int(row)) for row in rows] if verdicts else [None] * len(rows), dtype=pl.String),
-            pl.Series([None] * len(rows), dtype=pl.Float64) if p_value is None else pl.Series(p_value),
-        ]
+        self._scores = workspace.scores(run)
+        self._verdicts = {row: one.verdict for row, one in workspace.feedback.current(run).items()}
         self._values = workspace.rows(run)
-        self._rows = rows
+        self._rows = self._scores.falling(rows)
         self._order: tuple[tuple[int, bool], NDArray[np.int64]] | None = None
         self.columns: Sequence[tuple[str, bool]] = [*_JUDGED, *Frame(self._values).columns]
+
+    @property
+    def n(self) -> int:
+        """How many rows there are."""
+        return len(self._rows)
 
     def rows(self, start: int, end: int, sort: int | None, descending: bool) -> tuple[list[list[Any]], int]:
         """Return rows by falling score, or in the order of a column with missing values last."""
         places = np.arange(start, min(end, len(self._rows)))
         if sort is not None:
             places = self._sorted(sort, descending)[start:end]
-        judged = [cells.alias(str(k)) for k, cells in enumerate(one[places] for one in self._judged)]
+        judged = [self._judged(k, places).alias(str(k)) for k in range(len(_JUDGED))]
         ours, _ = Frame(pl.DataFrame(judged)).rows(0, len(places), None, descending=False)
         theirs, _ = Frame(self._values[self._rows[places]]).rows(0, len(places), None, descending=False)
         return [[*one, *other] for one, other in zip(ours, theirs, strict=True)], len(self._rows)
 
+    def _judged(self, column: int, places: NDArray[np.int64]) -> pl.Series:
+        """Return cells of one of our columns: those that are shown, for all of them would be waited for."""
+        rows, scores = self._rows[places], self._scores
+        name = _JUDGED[column][0]
+        if name == "Row":
+            return pl.Series(rows, dtype=pl.Int64)
+        if name == "Score":
+            return pl.Series(scores.score[rows])
+        if name == "Label":
+            return pl.Series(_CLASSES[scores.label[rows]], dtype=pl.String)
+        if name == "Label as given":
+            return scores.family[rows]
+        if name == "Verdict":
+            return pl.Series([self._verdicts.get(row) for row in rows.tolist()], dtype=pl.String)
+        p_value = scores.p_value
+        return pl.repeat(None, len(rows), dtype=pl.Float64, eager=True) if p_value is None else pl.Series(p_value[rows])
+
     def _sorted(self, sort: int, descending: bool) -> NDArray[np.int64]:
         wanted = sort, descending
         if self._order is None or self._order[0] != wanted:
-            n = len(self._judged)
-            column = self._judged[sort] if sort < n else self._values.to_series(sort - n)[self._rows]
+            n, everywhere = len(_JUDGED), np.arange(len(self._rows))
+            column = self._judged(sort, everywhere) if sort < n else self._values.to_series(sort - n)[self._rows]
             order = column.alias("by").to_frame().with_row_index()
             order = order.sort("by", descending=descending, nulls_last=True, maintain_order=True)["index"]
             self._order = wanted, order.to_numpy().astype(np.int64)

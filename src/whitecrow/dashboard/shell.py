@@ -90,6 +90,8 @@ class Page:
         self._keys: dict[str, tuple[str, Action | None, str | None]] = {}
         self._changed: Callable[[ViewState], Awaitable[None] | None] | None = None
         self._connected = False
+        self._later: list[Action] | None = []
+        self._links: dict[Screen, ui.link] = {}
         self.main: ui.element
         self._live: ui.label
         self._alert: ui.label
@@ -100,7 +102,8 @@ class Page:
 
     async def build(self) -> None:
         """Make the frame and the screen within it."""
-        client = ui.context.client
+        # Before anything is waited for: a browser that is quick would connect unheard.
+        ui.context.client.on_connect(self._tell_keys)
         self._header()
         self.main = ui.element("div").classes("wc-main")
         ui.skip_link("Skip to content", target=self.main)
@@ -116,7 +119,9 @@ class Page:
         self.key("?", "List these keys", self._open_help)
         ui.on("wc-key", self._pressed)
         ui.on("wc-address", self._moved)
-        client.on_connect(self._tell_keys)
+        waiting, self._later = self._later or [], None
+        for action in waiting:
+            self.when_shown(action)
 
     def _header(self) -> None:
         with ui.header(fixed=False).classes("wc-header"):
@@ -128,7 +133,7 @@ class Page:
                 with ui.element("nav").classes("wc-nav").props('aria-label="Screens"'), ui.element("ul"):
                     for screen in self._screens:
                         with ui.element("li"):
-                            link = ui.link(screen.title, self._link_to(screen))
+                            link = self._links[screen] = ui.link(screen.title, self._link_to(screen))
                             if screen is self.screen:
                                 link.props("aria-current=page")
                 with ui.element("div").classes("wc-tools"):
@@ -145,6 +150,15 @@ class Page:
     def _link_to(self, screen: Screen) -> str:
         return self.state.only(*screen.takes).link(screen.path)
 
+    def _lead_on(self) -> None:
+        """Let the navigation and its keys hand over the state as it is now."""
+        for screen, link in self._links.items():
+            address = self._link_to(screen)
+            if link.props["href"] != address:
+                link.props["href"] = address
+                if screen.key in self._keys:
+                    self.key(screen.key, self._keys[screen.key][0], link=address)
+
     # ---- what a screen says ---------------------------------------------------------------------------------------
 
     @contextmanager
@@ -157,6 +171,19 @@ class Page:
                     ui.label(lede).classes("wc-lede")
             with ui.element("div").classes("wc-row"):
                 yield
+
+    def when_shown(self, action: Action) -> None:
+        """Do something in a moment, once the browser has the page: what is below, and need not be waited for.
+
+        A timer of NiceGUI that is made while the page is built sends the page as it is at that time, and the rest
+        bit by bit; so what is asked for then waits until the page is whole.
+        """
+        if self._later is not None:
+            self._later.append(action)
+        else:
+            # What asked for it may be taken away meanwhile.
+            with self.main:
+                ui.timer(0.01, action, once=True)
 
     def announce(self, text: str) -> None:
         """Say something to who listens to the page; of several in a moment the last is heard."""
@@ -206,6 +233,7 @@ class Page:
         """
         self.state = state
         ui.run_javascript(f"whitecrow.show({json.dumps(state.query())}, {str(step).lower()})")
+        self._lead_on()
 
     def on_address(self, changed: Callable[[ViewState], Awaitable[None] | None]) -> None:
         """Call a function with the state that the back or forward button leads to; without one the page loads again."""
@@ -216,6 +244,7 @@ class Page:
             ui.navigate.reload()
             return
         self.state = ViewState.of(str(event.args or ""))
+        self._lead_on()
         answer = self._changed(self.state)
         if answer is not None:
             await answer

@@ -14,7 +14,16 @@ from whitecrow.dashboard.parts import Text, card, details, heading, small_table
 from whitecrow.dashboard.run_parts import run_name
 from whitecrow.workspace import DatasetRecord, RunRecord
 
-__all__ = ["action", "confusion", "cost_chart", "number_field", "source_field", "standings_card", "stream_tiles"]
+__all__ = [
+    "action",
+    "confusion",
+    "cost_chart",
+    "number_field",
+    "rules_field",
+    "source_field",
+    "standings_card",
+    "stream_tiles",
+]
 
 _FIELD = (
     "font: inherit; color: var(--wc-text); background: var(--wc-surface); border: 1px solid var(--wc-control);"
@@ -81,6 +90,14 @@ def source_field(datasets: Sequence[DatasetRecord]) -> None:
             Text("The simulated network, without end", "option").props["value"] = ""
             for one in datasets:
                 Text(f"Replay of {one.name}", "option").props["value"] = one.id
+
+
+def rules_field() -> None:
+    """Show whether alert rules hold for the stream: never by a link alone, for deliveries leave the server."""
+    with ui.element("label").classes("wc-row").style("min-height: 2.25rem; cursor: pointer"):
+        made = ui.element("input").props("type=checkbox data-wcs-field=alert_rules data-wcs-value=on")
+        made.style("width: 1.5rem; height: 1.5rem; margin: 0; accent-color: var(--wc-control)")
+        Text("Hold these records against the alert rules, which deliver what meets them")
 
 
 def stream_tiles() -> None:

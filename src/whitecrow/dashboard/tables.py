@@ -19,7 +19,7 @@ from nicegui import ui
 
 from whitecrow.dashboard.threads import in_thread
 
-__all__ = ["ROWS_PATH", "Frame", "RowSource", "answer_rows", "rows_table"]
+__all__ = ["ROWS_PATH", "Changing", "Frame", "RowSource", "answer_rows", "rows_table"]
 
 ROWS_PATH = "/_console/rows"
 """Where grids ask for rows."""
@@ -137,6 +137,34 @@ _DATASOURCE = """(params) => {{
     }},
   }});
 }}"""
+
+
+class Changing:
+    """A source in whose place another one of the same columns can be put: the grid stays, and asks again.
+
+    Parameters
+    ----------
+    source : RowSource
+        What is shown first.
+    """
+
+    def __init__(self, source: RowSource) -> None:
+        self.source = source
+
+    @property
+    def columns(self) -> Sequence[tuple[str, bool]]:
+        """Name of each column, and whether it holds numbers."""
+        return self.source.columns
+
+    def rows(self, start: int, end: int, sort: int | None, descending: bool) -> tuple[list[list[Any]], int]:
+        """Return rows of what is shown now."""
+        return self.source.rows(start, end, sort, descending)
+
+    def change(self, grid: ui.aggrid, source: RowSource) -> None:
+        """Show another source in the grid of this one, from its first row."""
+        self.source = source
+        grid.run_grid_method("ensureIndexVisible", 0, "top")
+        grid.run_grid_method("purgeInfiniteCache")
 
 
 def rows_table(

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from math import prod
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import polars as pl
@@ -50,6 +50,10 @@ _DRAFT = ".draft-"
 _KEPT_TABLES = 3
 _KEPT_BYTES = 1 << 30
 _NAME_LENGTH = 200
+
+# Of a table as it was read: its data set, its time column, and the types of its columns.
+_Reading = tuple[str, str | None, tuple[tuple[str, ColumnKind], ...]]
+_Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,8 @@ class Datasets:
         self._folder.mkdir(exist_ok=True)
         self._database = database
         self._kept: OrderedDict[str, pl.DataFrame] = OrderedDict()
+        # As settings read them: sorting a million rows anew for every page would be waited for.
+        self._read: OrderedDict[_Reading, pl.DataFrame] = OrderedDict()
         self._turn = threading.Lock()
 
     # ---- writing --------------------------------------------------------------------------------------------------
@@ -348,6 +354,8 @@ class Datasets:
             self._database.note(connection, "dataset removed", key, actor)
         with self._turn:
             self._kept.pop(key, None)
+            for reading in [one for one in self._read if one[0] == key]:
+                del self._read[reading]
         shutil.rmtree(self._folder / key, ignore_errors=True)
 
     def tidy(self) -> None:
@@ -400,7 +408,16 @@ class Datasets:
             If there is no such data set.
         """
         record = self.get(key)
-        return _read(self._columns(record), record.settings if settings is None else settings)
+        settings = record.settings if settings is None else settings
+        reading = key, settings.time, tuple(sorted(settings.types.items()))
+        with self._turn:
+            if reading in self._read:
+                self._read.move_to_end(reading)
+                return self._read[reading]
+        table = _read(self._columns(record), settings)
+        with self._turn:
+            _keep_last(self._read, reading, table)
+        return table
 
     def samples(self, key: str, rows: Any = None, settings: DatasetSettings | None = None) -> Any:
         """Return what detectors of the data set's kind take: rows of a table, images, or sequences.
@@ -454,12 +471,18 @@ class Datasets:
         Of arrays, which :meth:`samples` returns, it is a column of numbers that tell copies.
         """
         settings = self.get(key).settings if settings is None else settings
+        label = None if settings.label is None else self.table(key, settings)[settings.label]
+        return self.seen(key, settings), None if label is None else read_labels(label, settings.normal)
+
+    def seen(self, key: str, settings: DatasetSettings | None = None) -> pl.DataFrame:
+        """Return the table of :meth:`rows` without the labels, which take a while to read."""
+        record = self.get(key)
+        if record.shape is not None:
+            return self._table(key).select(CONTENT)
+        settings = record.settings if settings is None else settings
         table = self.table(key, settings)
-        labels = None if settings.label is None else read_labels(table[settings.label], settings.normal)
-        if self.get(key).shape is not None:
-            return self._table(key).select(CONTENT), labels
         hidden = {settings.label, *settings.ignore}
-        return table.select(name for name in table.columns if name not in hidden), labels
+        return table.select(name for name in table.columns if name not in hidden)
 
     def file(self, key: str) -> Path:
         """Return the Parquet file of a data set."""
@@ -477,12 +500,15 @@ class Datasets:
                 return self._kept[key]
         table = pl.read_parquet(self.file(key), glob=False)
         with self._turn:
-            self._kept[key] = table
-            while len(self._kept) > 1 and (
-                len(self._kept) > _KEPT_TABLES or sum(t.estimated_size() for t in self._kept.values()) > _KEPT_BYTES
-            ):
-                self._kept.popitem(last=False)
+            _keep_last(self._kept, key, table)
         return table
+
+
+def _keep_last(kept: OrderedDict[_Key, pl.DataFrame], key: _Key, table: pl.DataFrame) -> None:
+    """Keep a table; of those before it the oldest go, as long as there are too many or they are too large."""
+    kept[key] = table
+    while len(kept) > 1 and (len(kept) > _KEPT_TABLES or sum(t.estimated_size() for t in kept.values()) > _KEPT_BYTES):
+        kept.popitem(last=False)
 
 
 def _display_name(name: str) -> str:

@@ -1,6 +1,7 @@
 """The scores of a run, as its figures and lists need them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -55,6 +56,24 @@ class RunScores:
 
     def __len__(self) -> int:
         return len(self.score)
+
+    @cached_property
+    def _falling(self) -> NDArray[np.int64]:
+        return np.argsort(-self.score, kind="stable")
+
+    def falling(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return rows by falling score, of equal scores the first of the data set first; sorted once for all.
+
+        Parameters
+        ----------
+        rows : ndarray of int64, shape [n]
+            Different rows of the data set.
+        """
+        if len(rows) == len(self):
+            return self._falling
+        wanted = np.zeros(len(self), dtype=bool)
+        wanted[rows] = True
+        return self._falling[wanted[self._falling]]
 
     def rows(self, part: str | None = None, window: tuple[int, int] | None = None) -> NDArray[np.int64]:
         """Return the rows of a part, ascending.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from whitecrow.calibrate import p_values
 from whitecrow.core import registry
@@ -87,6 +88,7 @@ class Workspace:
         self.jobs = Jobs(self.folder, self.datasets, self.runs, at_once=fits_at_once)
         self._scores: OrderedDict[str, RunScores] = OrderedDict()
         self._tables: OrderedDict[tuple[str, str | None, tuple[int, int] | None], AlertTable] = OrderedDict()
+        self._copies: OrderedDict[str, NDArray[np.uint64]] = OrderedDict()
         self._explainers: OrderedDict[Path, Detector] = OrderedDict()
         self._turn = threading.Lock()
         self._explaining = threading.Lock()
@@ -325,14 +327,26 @@ class Workspace:
         if not len(rows):
             where = "" if window is None else f" from row {window[0]} to {window[1]}"
             raise DataError(f"Run {record.number} has no rows in the part {part!r}{where}. Take others.")
-        assert record.dataset is not None  # or there would be no scores
-        copies = self.datasets.rows(record.dataset, record.request.settings)[0].hash_rows(seed=0).to_numpy()
-        table = alert_table(scores.score[rows], scores.label[rows], copies[rows])
+        table = alert_table(scores.score[rows], scores.label[rows], self._copies_of(record)[rows])
         with self._turn:
             self._tables[run, part, window] = table
             while len(self._tables) > _KEPT_RUNS:
                 self._tables.popitem(last=False)
         return table
+
+    def _copies_of(self, record: RunRecord) -> NDArray[np.uint64]:
+        """Return a number for each row of a run's data set; rows that its detector sees as equal have the same."""
+        with self._turn:
+            if record.id in self._copies:
+                self._copies.move_to_end(record.id)
+                return self._copies[record.id]
+        assert record.dataset is not None  # or there would be no scores
+        copies = self.datasets.seen(record.dataset, record.request.settings).hash_rows(seed=0).to_numpy()
+        with self._turn:
+            self._copies[record.id] = copies
+            while len(self._copies) > _KEPT_RUNS:
+                self._copies.popitem(last=False)
+        return copies
 
     def set_threshold(self, run: str, rule: "float | Threshold", *, source: str = "", actor: str = "") -> RunRecord:
         """Set another threshold of a run's model, which becomes another version of it; the old one is kept.

@@ -18,7 +18,7 @@ from whitecrow.dashboard.record_drawer import RecordDrawer
 from whitecrow.dashboard.run_parts import run_name
 from whitecrow.dashboard.shell import Page, Screen
 from whitecrow.dashboard.state import PARTS, ViewState
-from whitecrow.dashboard.tables import rows_table
+from whitecrow.dashboard.tables import Changing, rows_table
 from whitecrow.dashboard.threads import in_thread
 from whitecrow.dashboard.threshold_panel import ThresholdPanel
 from whitecrow.dashboard.timeline_panel import TimelinePanel
@@ -57,13 +57,30 @@ class _Seen(NamedTuple):
     trouble: str
 
 
+class _Alerts:
+    """The list of alerts; another window puts other rows into the same grid, which takes long to make."""
+
+    def __init__(self, rows: AlertRows) -> None:
+        self._rows = Changing(rows)
+        with card("Alerts"):
+            with ui.element("p").classes("wc-muted"):
+                self._count = Text(count(rows.n, "row"))
+                Text(", the highest score first. Enter or a click on a row tells why it scores so.")
+            self.grid = rows_table(self._rows, label="Alerts", extra=alert_columns(rows))
+
+    def change(self, rows: AlertRows) -> None:
+        """Show other rows of the same run."""
+        self._count.set_text(count(rows.n, "row"))
+        self._rows.change(self.grid, rows)
+
+
 class _Explore:
     def __init__(self, page: Page) -> None:
         self._page = page
         self._panel: ThresholdPanel | None = None
         self._timeline = TimelinePanel(page, self._turn_to)
         self._figures: ui.element
-        self._alerts: ui.element
+        self._alerts: _Alerts
         self._scale = "linear"
         self._run: RunRecord | None = None
         self._shown = ExploreState()
@@ -75,7 +92,7 @@ class _Explore:
         ui.on("wc-threshold", self._settled)
         ui.on("wc-record", self._opened)
         ui.on("wc-window", self._brushed)
-        ui.timer(0.05, self._open_record, once=True)
+        page.when_shown(self._open_record)
 
     @property
     def _state(self) -> ExploreState:
@@ -116,29 +133,30 @@ class _Explore:
                 return
             self._figures = ui.element("div").classes("wc-main").style("padding: 0")
             over_time = ui.element("div")
-            self._alerts = ui.element("div")
-            self._fill(seen.view, seen.rows)
+            self._alerts = _Alerts(seen.rows)
+            self._fill(seen.view)
             if self._state.window != seen.view.state.window:
                 self._page.show(self._state.with_(window=seen.view.state.window), step=False)
                 self._shown = self._state
         run, state, scale = seen.view.run, self._state, self._scale
-        with over_time:
-            # The figures need not wait for it.
-            ui.timer(0.01, lambda: self._timeline.build(run, state, scale), once=True)
 
-    def _fill(self, view: View, rows: AlertRows) -> None:
-        """Show what the window decides: figures, curves and alerts."""
+        async def draw_timeline() -> None:
+            if not over_time.is_deleted:
+                with over_time:
+                    await self._timeline.build(run, state, scale)
+
+        # The figures need not wait for it.
+        self._page.when_shown(draw_timeline)
+
+    def _fill(self, view: View) -> None:
+        """Show what the window decides beside the alerts: figures and curves."""
         self._scale = view.curves.scale
         self._figures.clear()
         with self._figures:
             if view.state.window is not None:
                 self._window_note(view)
             self._panel = ThresholdPanel(view, self._adopt)
-        self._alerts.clear()
-        with self._alerts, card("Alerts", count(view.table.n, "row")):
-            Text("The highest score first. Enter or a click on a row tells why it scores so.", "p").classes("wc-muted")
-            grid = rows_table(rows, label="Alerts", extra=alert_columns(rows))
-        self._panel.start(grid.id)
+        self._panel.start(self._alerts.grid.id)
 
     def _window_note(self, view: View) -> None:
         assert view.state.window is not None
@@ -169,7 +187,8 @@ class _Explore:
                 return  # another window has been chosen meanwhile
             # The button that asked for it is among what is taken away; the threshold may have moved since.
             with self._page.main:
-                self._fill(replace(seen.view, state=self._state), seen.rows)
+                self._fill(replace(seen.view, state=self._state))
+            self._alerts.change(seen.rows)
             self._page.announce(f"{count(seen.view.table.n, 'row')} in view.")
         with self._page.main:
             await self._timeline.follow(self._state, self._scale)

@@ -21,6 +21,7 @@ from whitecrow.dashboard.stream_parts import (
     confusion,
     cost_chart,
     number_field,
+    rules_field,
     source_field,
     standings_card,
     stream_tiles,
@@ -108,6 +109,7 @@ class _Stream:
                 number_field("step", "Records of a step", 1, low=1, high=10_000, kept=False)
                 number_field("rewind", "Rewind to record", 0, low=0, high=10**12, kept=False)
                 source_field(datasets)
+            rules_field()
             with details("Attacks and seed of the simulation", opened=True):
                 with ui.element("div").classes("wc-form"):
                     number_field("seed", "Seed", 0, low=0, high=2**32 - 1)

@@ -118,6 +118,7 @@
           frames_per_second: FRAMES,
           listed: LISTED,
           paused,
+          alert_rules: field("alert_rules").checked,
         }),
       );
       socket.addEventListener("message", (event) => {
@@ -430,7 +431,7 @@
     else if (kind === "rate" && value !== null) race.send({ type: "speed", rate: value });
     else if (kind === "attack_rate" && value !== null) race.send({ type: "attacks", attack_rate: value / 100 });
     else if (kind === "mix") race.send({ type: "attacks", mix: race.mix() });
-    else if (["seed", "week_rows", "source"].includes(kind)) race.close(); // another stream begins anew
+    else if (["seed", "week_rows", "source", "alert_rules"].includes(kind)) race.close(); // another stream begins anew
     if ("wcsKept" in event.target.dataset) race.keep();
   });
 
