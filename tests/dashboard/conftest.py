@@ -26,6 +26,8 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 
+_PATIENCE = 20_000  # ms
+
 
 @dataclass(frozen=True)
 class Console:
@@ -102,6 +104,8 @@ def chromium():
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("there is no Chromium; name one in the variable CHROMIUM")
+    # As long as for what is clicked: the first page of a process waits for imports.
+    playwright.expect.set_options(timeout=_PATIENCE)
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield browser
@@ -144,7 +148,7 @@ def visit(chromium, console) -> Iterator[Callable[..., object]]:
             base_url=console.base,
         )
         contexts.append(context)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(_PATIENCE)
         context.route(re.compile("^https?:"), only_ours)
         page = context.new_page()
         page.on("console", heard)

@@ -15,19 +15,34 @@ def address(screen, filled) -> str:
     return screen.path + query
 
 
+def serious(page) -> list[str]:
+    """Return what axe finds that is serious or critical, with all that can be unfolded unfolded."""
+    page.wait_for_load_state("networkidle")
+    page.evaluate("document.querySelectorAll('details').forEach((one) => one.setAttribute('open', ''))")
+    return [
+        f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes'][:3]]}"
+        for one in axe.Axe().run(page).response["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.title)
 def test_axe_finds_nothing_serious(screen, dark, filled, visit):
-    page = visit(address(screen, filled), dark=dark)
-    page.wait_for_load_state("networkidle")
-    page.evaluate("document.querySelectorAll('details').forEach((one) => one.setAttribute('open', ''))")
-    found = axe.Axe().run(page).response["violations"]
-    serious = [
-        f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes'][:3]]}"
-        for one in found
-        if one["impact"] in ("serious", "critical")
-    ]
-    assert serious == []
+    assert serious(visit(address(screen, filled), dark=dark)) == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("path", ["/explore", "/compare", "/triage"])
+def test_axe_finds_nothing_serious_with_the_record_drawer_open(path, dark, filled, console, visit):
+    run = filled.runs[0]
+    scores = console.workspace.scores(run.id)
+    tested = scores.rows()
+    row = int(tested[scores.score[tested].argmax()])
+    page = visit(f"{path}?run={run.id}&run={filled.runs[2].id}&record={row}", dark=dark)
+    drawer = page.get_by_role("dialog", name=f"Row {row}")
+    expect(drawer.get_by_role("heading", name="Nearest normal rows")).to_be_visible()
+    assert serious(page) == []
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.title)
@@ -72,6 +87,22 @@ def test_keys_go_to_screens_and_are_listed(filled, visit):
     expect(dialog).to_have_count(0)
     page.keyboard.press("r")
     page.wait_for_url(re.compile("/runs"))
+
+
+def test_links_and_keys_of_the_navigation_hand_over_what_is_chosen_now(filled, visit):
+    first, second = (run.id for run in filled.runs[:2])
+    page = visit(f"/compare?run={first}")
+    page.get_by_role("checkbox", name=f"Compare run {filled.runs[1].number}").press("Space")
+    link = page.get_by_role("navigation", name="Screens").get_by_role("link", name="Stream", exact=True)
+    expect(link).to_have_attribute("href", re.compile(f"run={first}&run={second}"))
+    page.locator(".wc-main[aria-busy=false]").wait_for()
+    page.wait_for_function(
+        "[...document.querySelectorAll('.nicegui-echart')].every((one) => one.querySelector('canvas, svg'))"
+    )
+    page.go_back()
+    expect(link).to_have_attribute("href", re.compile(f"run={first}$"))
+    page.keyboard.press("t")
+    page.wait_for_url(re.compile(f"/triage.*run={first}$"))
 
 
 def test_keys_do_nothing_while_a_field_has_the_focus(filled, visit):

@@ -314,7 +314,7 @@ def test_without_labels_only_the_alert_volume_is_told(partly, console, visit):
 
 
 def test_another_run_is_picked_by_keyboard_and_back_returns(filled, pca, visit):
-    other = next(run for run in filled.runs if run.detector == "knn")
+    other = next(run for run in filled.runs if run.detector == "auto")
     page = explore(visit, pca, "&threshold=1.5")
     page.get_by_role("combobox", name="Run").focus()
     page.keyboard.press("Space")

@@ -40,8 +40,13 @@ def test_a_webhook_is_added_tested_and_deleted_and_its_failure_is_seen(filled, c
     assert secret == console.workspace.alerting.rules.secret(rule.id)
     assert (rule.run, rule.value, rule.url) == (filled.runs[0].id, 1.5, receiver.url)
     dialog.get_by_role("button", name="I have kept it").click()
+    expect(dialog).to_have_count(0)
     table = page.get_by_role("region", name="Alert rules")
     expect(table).to_contain_text(HOSTILE)
+    assert secret not in page.content()
+    page.reload()
+    expect(table).to_contain_text(HOSTILE)
+    assert secret not in page.content()
     receiver.statuses = [404]
     table.get_by_role("button", name="Test").click()
     expect(table).to_contain_text("✕ failed")

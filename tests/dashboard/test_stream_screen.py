@@ -1,5 +1,6 @@
 """The screen Stream: totals are those of a race in Python, to full precision."""
 
+import csv
 import re
 
 import pytest
@@ -141,6 +142,25 @@ def test_records_are_painted_several_times_a_second_by_keys_alone(stream):
     expect(page.locator("[data-wcs=position]")).to_have_attribute("data-value", str(before + 1))
     page.keyboard.press("b")
     expect(page.locator("[data-wcs=position]")).to_have_attribute("data-value", "0")
+
+
+def test_records_are_held_against_alert_rules_only_where_that_is_ticked(stream, filled, console):
+    run, alerting = filled.runs[0], console.workspace.alerting
+    rule, _ = alerting.add(run.id, "score", -1e9)
+    page = stream("#week_rows=1000&alert_rules=on")
+    box = page.get_by_role("checkbox", name="Hold these records against the alert rules")
+    expect(box).not_to_be_checked()
+    stepped(page, 20, 20)
+    alerting.wait()
+    assert alerting.rules.get(rule.id).last_state is None
+    box.check()
+    expect(page.locator("[data-wcs=standing]")).to_have_text("stopped")
+    stepped(page, 30, 30)
+    alerting.wait()
+    assert alerting.rules.get(rule.id).last_state == "delivered"
+    with (console.workspace.folder / "alerts" / f"{rule.id}.csv").open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 30
+    alerting.remove(rule.id)
 
 
 def test_announcements_are_throttled_and_reduced_motion_is_honoured(stream):

@@ -1,7 +1,8 @@
 """One delivery to a webhook: to hosts that the operator has named, and never to where a redirect leads.
 
 A host is named on the command line. What it resolves to must be a public address, unless that address is named itself;
-``localhost`` names the loopback. The connection goes to the very address that was checked.
+``localhost`` names the loopback. An IPv6 address that leads to one of IPv4 is judged by that one too. The connection
+goes to the very address that was checked.
 """
 
 import hashlib
@@ -25,6 +26,10 @@ _LONGEST_URL = 2000
 _LOCALHOST = "localhost"
 _AGAIN = frozenset({408, 425, 429})
 _ANSWER_BYTES = 1024
+# The last 32 bits are an address of IPv4 (RFC 4291 and 6052).
+_CARRIERS = tuple(map(ipaddress.IPv6Network, ("::/96", "64:ff9b::/96")))
+# Not global by RFC 6890, 8215 and 3879, and taken for it by some versions of Python.
+_PRIVATE = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "64:ff9b:1::/48", "fec0::/10")))
 
 
 class Outcome(NamedTuple):
@@ -115,19 +120,31 @@ class Destination(NamedTuple):
         for entry in found:
             address = str(entry[4][0])
             known = ipaddress.ip_address(address.partition("%")[0])
-            mapped = getattr(known, "ipv4_mapped", None) or known
-            loopback = self.host == _LOCALHOST and mapped.is_loopback
-            if (
-                loopback
-                or str(mapped) in allowed
-                or str(known) in allowed
-                or (mapped.is_global and not mapped.is_multicast)
-            ):
+            meant = [known, *_carried(known)]
+            loopback = self.host == _LOCALHOST and any(one.is_loopback for one in meant)
+            if loopback or any(str(one) in allowed for one in meant) or _public(known):
                 return address
         raise ParameterError(
             f"The host {self.host} leads to a private address. The operator may allow that address itself: "
             "whitecrow serve --allow-webhook ADDRESS"
         )
+
+
+def _carried(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
+    """Return the IPv4 address that one of IPv6 stands for, or leads to by a gateway."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return []
+    found = address.ipv4_mapped or address.sixtofour
+    if found is None and any(address in carrier for carrier in _CARRIERS):
+        found = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return [] if found is None else [found]
+
+
+def _public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    carried = _carried(address)
+    if carried:
+        return all(_public(one) for one in carried)
+    return address.is_global and not address.is_multicast and not any(address in network for network in _PRIVATE)
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:

@@ -70,6 +70,17 @@ def test_the_table_has_a_line_for_each_column_and_one_for_the_scores(client, spa
     assert table["drifted"].to_list() == [*(one.drifted for one in study.report.columns), study.report.scores.drifted]
 
 
+def test_no_cell_of_the_table_is_a_formula(client, space):
+    table = small_table(200, seed=3).rename({"service": "=HYPERLINK('http://x')"})
+    dataset = space.datasets.add(table, "=1+1", settings=DatasetSettings(label="label", ignore=("at",)))
+    run = wait(space, space.jobs.submit(FitRequest(dataset.id, "pca", split=SplitRule("order"))).id).id
+    answer = client.get("/api/drift/report.csv", params={"run": run, "current": dataset.id})
+    found = pl.read_csv(io.BytesIO(answer.content))
+    assert "'=HYPERLINK('http://x')" in found["column"].to_list()
+    texts = found.select(pl.col(pl.String)).unpivot()["value"].drop_nulls()
+    assert not texts.str.contains(r"^[=+\-@\t\r]").any()
+
+
 def test_scores_of_another_data_set_are_those_of_the_scoring_endpoint(client, space, run, moved):
     study = drift_study(space, run, moved, (50, 99))
     rows = space.datasets.table(moved)[50:100].select("size", "rate", "service").to_dicts()

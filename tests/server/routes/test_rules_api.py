@@ -55,13 +55,19 @@ def test_records_that_are_scored_set_a_rule_off(client, run, space, added, recei
     assert (state["last_state"], state["delivered"]) == ("delivered", 1)
 
 
-def test_the_secret_is_told_once(client, added):
-    made = added(condition="p_value", value=0.01)
+def test_the_secret_is_told_once_and_never_logged(client, added, run, rows, space, caplog):
+    caplog.set_level(0)
+    made = added(condition="score", value=-1e9)
     assert len(made["secret"]) == 64
+    client.post(f"/api/runs/{run}/score", json={"records": rows.head(2).to_dicts()})
+    space.alerting.wait()
     listed = client.get("/api/rules")
     assert made["id"] in [rule["id"] for rule in listed.json()["rules"]]
-    assert made["secret"] not in listed.text
-    assert made["secret"] not in client.get("/api/audit").text
+    tested = client.post(f"/api/rules/{made['id']}/test")
+    others = [client.get(path).text for path in (f"/api/rules/{made['id']}", "/api/audit", "/metrics", "/openapi.json")]
+    for text in (listed.text, tested.text, *others, caplog.text):
+        assert made["secret"] not in text
+    assert client.delete(f"/api/rules/{made['id']}").content == b""
     assert listed.json()["allowed_hosts"] == ["localhost"]
 
 

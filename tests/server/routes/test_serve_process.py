@@ -8,13 +8,13 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import httpx
 import pytest
 from tests.workspace.conftest import small_table
 
 from whitecrow.workspace import Workspace
+from whitecrow.workspace.demo import DEMO_DETECTORS
 
 LONG = {"epochs": 200_000, "validation": 0.0}
 TOKEN = "a-token-of-many-letters"
@@ -23,10 +23,10 @@ TOKEN = "a-token-of-many-letters"
 class Served:
     """A server process and a client of it."""
 
-    def __init__(self, python: str, folder: Path) -> None:
+    def __init__(self, python: str, *words: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        command = [python, "-m", "whitecrow.cli", "serve", "--workspace", str(folder), "--port", str(self.port)]
+        command = [python, "-m", "whitecrow.cli", *words, "--port", str(self.port)]
         environment = {**os.environ, "WHITECROW_TOKEN": TOKEN, "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.client = httpx.Client(
@@ -74,11 +74,11 @@ class Served:
 
 @pytest.fixture
 def serve(preloaded_python, tmp_path):
-    """Return a function that starts a server of the same workspace."""
+    """Return a function that starts a server, by default of the same workspace."""
     started = []
 
-    def start() -> Served:
-        started.append(Served(preloaded_python, tmp_path / "space"))
+    def start(*words: str) -> Served:
+        started.append(Served(preloaded_python, *(words or ("serve", "--workspace", str(tmp_path / "space")))))
         return started[-1]
 
     yield start
@@ -94,9 +94,11 @@ def test_a_kill_loses_nothing_that_was_acknowledged_and_leaves_nothing_half_writ
     dataset = server.client.post("/api/datasets", files=files, data=form).json()["id"]
     done = server.client.post("/api/runs", json={"dataset": dataset, "detector": "pca"}).json()["id"]
     server.until(lambda: server.run(done)["state"] == "done")
+    wish = {"run": done, "condition": "score", "value": 3.0}
+    rule = server.client.post("/api/rules", json=wish).json()["id"]
     fit = {"dataset": dataset, "detector": "autoencoder", "parameters": LONG}
     fitting = server.client.post("/api/runs", json=fit).json()["id"]
-    epoch = server.until(lambda: server.run(fitting)["epoch"])
+    server.until(lambda: server.run(fitting)["epoch"])
 
     acknowledged: list[int] = []
     uploaded: list[str] = [dataset]
@@ -134,6 +136,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged_and_leaves_nothing_half_writ
     for key in shown:
         assert again.client.get(f"/api/datasets/{key}/rows").json()["total"] == 300
     assert sorted(path.name for path in (tmp_path / "space" / "datasets").iterdir()) == sorted(shown)
+    assert again.client.get(f"/api/rules/{rule}").json()["value"] == 3.0
     verdicts = [one["row"] for one in again.client.get(f"/api/runs/{done}/feedback").json()["verdicts"]]
     assert verdicts in (acknowledged, [*acknowledged, len(acknowledged)])
     assert len(list((tmp_path / "space" / "incoming").iterdir())) == 1
@@ -141,8 +144,10 @@ def test_a_kill_loses_nothing_that_was_acknowledged_and_leaves_nothing_half_writ
     assert again.run(done)["state"] == "done"
     assert again.client.get(f"/api/runs/{done}/figures").status_code == 200
     assert again.run(fitting)["state"] == "interrupted"
+    epoch = again.run(fitting)["epoch"]
+    assert epoch > 0
     assert again.client.post(f"/api/runs/{fitting}/resume").status_code == 202
-    again.until(lambda: (again.run(fitting)["epoch"] or 0) > epoch)
+    again.until(lambda: again.run(fitting)["epoch"] > epoch)
     assert again.run(fitting)["state"] == "running"
 
     # Ctrl-C ends a server as it should, and its fits are interrupted.
@@ -150,6 +155,19 @@ def test_a_kill_loses_nothing_that_was_acknowledged_and_leaves_nothing_half_writ
     assert f"http://127.0.0.1:{again.port}" in again.said
     assert list((tmp_path / "space" / "incoming").iterdir()) == []
     assert Workspace(tmp_path / "space").runs.get(fitting).state == "interrupted"
+
+
+def test_the_demo_opens_a_console_with_data_on_which_its_detectors_are_fitted(serve, tmp_path):
+    server = serve("demo", "--serve", "--out", str(tmp_path / "demo"))
+    (dataset,) = server.client.get("/api/datasets").json()["datasets"]
+    assert (dataset["rows"], dataset["synthetic"]) == (20_000, True)
+    runs = server.client.get("/api/runs").json()["runs"]
+    assert {run["detector"] for run in runs} == set(DEMO_DETECTORS)
+    assert server.client.get("/").status_code == 200
+    # The queue is worked without another click.
+    server.until(lambda: any(server.run(run["id"])["state"] in ("running", "done") for run in runs))
+    assert server.end(signal.SIGINT) == 0
+    assert f"http://127.0.0.1:{server.port}" in server.said
 
 
 def test_a_port_that_is_taken_and_a_host_without_a_token_are_errors(preloaded_python, tmp_path):

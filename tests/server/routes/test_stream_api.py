@@ -90,6 +90,23 @@ def test_the_same_seed_gives_the_same_stream(client, guard):
     assert len(set(first[0][guard])) == 100  # as many as a frame lists
 
 
+def test_a_thousand_records_are_a_thousand_and_as_many_anomalies_as_asked_for(client, guard):
+    source = {"kind": "simulation", "seed": 1, "attack_rate": 0.05, "week_rows": 1000}
+    position, label, scores = [], [], []
+    with client.websocket_connect("ws://127.0.0.1:8000/api/stream") as session:
+        session.send_json({"runs": [guard], "paused": True, "listed": 1000, "source": source})
+        assert session.receive_json()["type"] == "ready"
+        session.send_json({"type": "step", "n": 1000})
+        while len(position) < 1000:
+            if (message := session.receive_json())["type"] == "frame":
+                position += message["position"]
+                label += message["label"]
+                scores += message["scores"][guard]
+    assert position == list(range(1000))
+    assert sum(label) == 50
+    assert len(set(scores)) > 100
+
+
 @pytest.mark.parametrize(
     "begin",
     [
