@@ -71,5 +71,11 @@ def test_style_sheets_use_only_colours_of_the_palette():
     sheet = files("whitecrow.dashboard").joinpath("static/theme.css").read_text()
     screen = sheet[: sheet.index("@media print")]
     assert not re.findall(r"#[0-9a-fA-F]{3,8}\b", screen)
-    used = set(re.findall(r"var\((--wc-[a-z0-9-]+)", sheet)) - {"--wc-radius", "--wc-gap", "--wc-height"}
+    used = set(re.findall(r"var\((--wc-[a-z0-9-]+)", sheet)) - {
+        "--wc-radius",
+        "--wc-gap",
+        "--wc-height",
+        "--wc-side",
+        "--wc-opacity",
+    }
     assert used <= set(re.findall(r"(--wc-[a-z0-9-]+):", custom_properties()))

@@ -12,7 +12,11 @@ from whitecrow import DeepDetector, DeepHybrid
 from whitecrow.core import registry
 from whitecrow.core.errors import ModelFileError, ParameterError
 
-SHALLOW = [name for name in registry.names("table") if not issubclass(registry.load(name), DeepDetector)]
+SHALLOW = [
+    name
+    for name in registry.names("table")
+    if not issubclass(registry.load(name), DeepDetector) and not hasattr(registry.load(name), "inner")
+]
 
 
 def plane(n: int, seed: int = 0) -> np.ndarray:
@@ -45,10 +49,15 @@ def identity(monkeypatch):
     return {"hidden_dims": (), "latent_dim": 6, "activation": "none", "epochs": 1, "lr": 1e-30, "validation": 0.0}
 
 
+def test_a_committee_is_no_shallow_detector():
+    with pytest.raises(ParameterError, match="without gradients"):
+        DeepHybrid(shallow="committee", random_state=0).fit(plane(50))
+
+
 @pytest.mark.parametrize("name", SHALLOW)
 def test_with_an_identity_for_an_encoder_it_is_the_shallow_detector(name, identity):
     train, test = plane(400), plane(200, seed=1) * 1.3
-    expected = wc.detector(name, random_state=0).fit(train).anomaly_score(test)
+    expected = wc.detector(name, scaling="standard", random_state=0).fit(train).anomaly_score(test)
     ours = DeepHybrid(shallow=name, code="latent", random_state=0, **identity).fit(train).anomaly_score(test)
     np.testing.assert_allclose(ours, expected, rtol=2e-3, atol=1e-4 * np.abs(expected).max())
 

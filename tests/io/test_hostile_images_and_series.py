@@ -116,7 +116,7 @@ SERIES_ENCODERS = {
     "stride of a truth value": ("stride", True),
     "third period": ("rank", 3),
     "unknown fold": ("fold", "sum"),
-    "unknown scaling": ("scaling", "robust"),
+    "unknown scaling": ("scaling", "quantile"),
     "clip of 0": ("clip", 0),
     "negative clip": ("clip", -10.0),
     "unknown source": ("source", "file"),

@@ -12,6 +12,7 @@ from whitecrow.core import parameters, registry
 from whitecrow.core.errors import ParameterError, UnknownNameError
 from whitecrow.detectors._base import Detector
 from whitecrow.detectors._buffers import refuse
+from whitecrow.detectors._committee import CommitteeDetector
 from whitecrow.detectors._deep import DeepDetector
 from whitecrow.nn import Networks
 
@@ -54,7 +55,8 @@ def shallow_detector(owner: str, name: str, given: Sequence[str] = ()) -> Detect
 
 
 def _is_shallow(cls: type[Detector]) -> bool:
-    return not issubclass(cls, DeepDetector) and not cls.uses_labels and "table" in cls.kinds
+    alone = not issubclass(cls, (DeepDetector, CommitteeDetector))
+    return alone and not cls.uses_labels and "table" in cls.kinds
 
 
 def fill(learnt: Sequence[Networks]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
