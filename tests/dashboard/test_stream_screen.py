@@ -96,7 +96,7 @@ def test_thresholds_and_costs_change_while_it_stands(stream, filled, console):
     stepped(page, 300, 300)
     page.get_by_role("spinbutton", name=re.compile("^Threshold of 1 ")).fill("-1")
     page.keyboard.press("Tab")
-    page.get_by_text("Costs", exact=True).click()
+    page.locator("summary").filter(has_text=re.compile("^Costs$")).press("Enter")
     page.get_by_role("spinbutton", name="A miss").fill("40")
     page.keyboard.press("Tab")
     stepped(page, 200, 500)
