@@ -79,8 +79,8 @@ class Auto(CommitteeDetector):
 
     Notes
     -----
-    Which members stand in the rule was chosen on 23 public tables; ``docs/results/auto`` says how, what the same choice
-    is worth on a table that had no part in it, and what did not pay.
+    Which members stand in the rule was chosen on the 23 public tables on which ``docs/results/auto`` reports, so its
+    figures there are those of a choice made on the same tables. What did not pay is said there as well.
 
     References
     ----------
