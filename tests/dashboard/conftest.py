@@ -137,7 +137,9 @@ def visit(chromium, console) -> Iterator[Callable[..., object]]:
             route.abort()
 
     def heard(message):
-        if message.type == "error":
+        # A table that asks while its page is being left is answered that the page has been closed.
+        left = "/_console/rows" in message.location["url"] and "404" in message.text
+        if message.type == "error" and not left:
             watch.errors.append(message.text)
 
     def opened(path="/", *, dark=False, width=1280, height=900):

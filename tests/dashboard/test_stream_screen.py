@@ -94,7 +94,7 @@ def test_thresholds_and_costs_change_while_it_stands(stream, filled, console):
     page = stream("#week_rows=1000")
     run = filled.runs[0]
     stepped(page, 300, 300)
-    page.get_by_role("spinbutton", name=re.compile("^Threshold of 1 ")).fill("-1")
+    page.get_by_role("spinbutton", name=re.compile(f"^Threshold of {run.number} ")).fill("-1")
     page.keyboard.press("Tab")
     page.locator("summary").filter(has_text=re.compile("^Costs$")).press("Enter")
     page.get_by_role("spinbutton", name="A miss").fill("40")

@@ -18,7 +18,7 @@ from tests.dashboard.test_stream_screen import stepped
 from whitecrow.dashboard.formats import figure, interval, value
 from whitecrow.dashboard.run_parts import run_name
 from whitecrow.dashboard.screens import SCREENS
-from whitecrow.data.datasets import KDD_COLUMNS, KDD_SYMBOLIC, dataset_entries, load_dataset
+from whitecrow.data.datasets import KDD_COLUMNS, KDD_SYMBOLIC
 
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 CELLS = ["<script>window.hacked=1</script>", "{{constructor.constructor('window.hacked=1')()}}", "`${window.hacked=1}`"]
@@ -207,14 +207,7 @@ COUNTS = ("tp", "fp", "fn", "tn")
 
 
 def kdd_rows(rng: np.random.Generator) -> pl.DataFrame:
-    """Return connections with the columns of KDD Cup 1999: real ones where they are, invented ones elsewhere."""
-    name = "kddcup99-10"
-    if next(one["available"] for one in dataset_entries() if one["name"] == name):
-        found = load_dataset(name)
-        sizes = (CONNECTIONS - CONNECTIONS // 10, CONNECTIONS // 10)
-        picked = [rng.choice(np.flatnonzero(found.y == k), n, replace=False) for k, n in enumerate(sizes)]
-        rows = rng.permutation(np.concatenate(picked))
-        return found.X[rows].with_columns(label=pl.Series(found.families[rows]))
+    """Return connections with the columns of KDD Cup 1999: invented."""
     odd = rng.random(CONNECTIONS) < 0.1
     symbols = {
         "protocol_type": np.where(odd, "icmp", rng.choice(["tcp", "udp"], CONNECTIONS)),
