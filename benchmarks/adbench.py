@@ -41,7 +41,8 @@ _CAP = 10_000
 
 
 @lru_cache(maxsize=2)
-def _data(name: str) -> tuple[np.ndarray, np.ndarray]:
+def load(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows and the labels of a set."""
     data = wc.load_dataset(name)
     X = data.X if isinstance(data.X, np.ndarray) else data.X.to_numpy()
     return np.asarray(X, dtype=np.float64), np.asarray(data.y)
@@ -65,7 +66,7 @@ def split(y: np.ndarray, how: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def run(detector: str, name: str, how: str, seed: str) -> dict[str, Any]:
     """Return the figures of one fit."""
     warnings.simplefilter("ignore")
-    X, y = _data(name)
+    X, y = load(name)
     train, test = split(y, how, int(seed))
     model = wc.detector(detector, regime="clean", random_state=int(seed), verbose=False)
     start = time.process_time()
@@ -79,7 +80,7 @@ def run(detector: str, name: str, how: str, seed: str) -> dict[str, Any]:
 
 
 def published(path: Path) -> dict[str, dict[str, float]]:
-    """Return the published AUROC in percent, by set and method."""
+    """Return the published figures in percent, by set and method."""
     with path.open(newline="") as file:
         return {
             row["dataset"].lower(): {k: float(v) for k, v in row.items() if k != "dataset" and v}

@@ -8,16 +8,15 @@ contaminated in the third. No label is used but to measure.
 """
 
 import argparse
-import csv
 import statistics
 import time
 import warnings
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from adbench import SEEDS, SETS, load, published
 from cells import Cell, complete, rounded
 
 import whitecrow as wc
@@ -25,11 +24,6 @@ from whitecrow.calibrate import benjamini_hochberg
 from whitecrow.metrics import auroc, average_precision
 from whitecrow.study import protocol
 
-SETS = (
-    "annthyroid", "breastw", "campaign", "cardio", "cover", "donors", "glass", "http", "letter", "magic.gamma",
-    "mammography", "mnist", "musk", "optdigits", "pendigits", "pima", "satellite", "satimage-2", "shuttle", "smtp",
-    "thyroid", "vowels", "wbc",
-)  # fmt: skip
 DETECTORS = {
     "auto": ("auto", {}),
     "auto, fast": ("auto", {"budget": "fast"}),
@@ -43,19 +37,11 @@ DETECTORS = {
     "one-class-svm": ("one-class-svm", {}),
 }
 SINGLE = tuple(name for name in DETECTORS if not name.startswith("auto"))
-SEEDS = ("0", "1", "2")
 SPLITS = ("published", "random", "unsupervised")
 LEVELS = (0.01, 0.05, 0.1)
 KEY = ("detector", "set", "split", "seed")
 FIGURES = ("auroc", "ap", "p01", "p05", "p10", "false_discoveries", "fit_s", "score_s")
 _CAP = 10_000
-
-
-@lru_cache(maxsize=2)
-def _data(name: str) -> tuple[np.ndarray, np.ndarray]:
-    data = wc.load_dataset(name)
-    X = data.X if isinstance(data.X, np.ndarray) else data.X.to_numpy()
-    return np.asarray(X, dtype=np.float64), np.asarray(data.y)
 
 
 def split(y: np.ndarray, how: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +60,7 @@ def split(y: np.ndarray, how: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def run(detector: str, name: str, how: str, seed: str) -> dict[str, Any]:
     """Return the figures of one fit."""
     warnings.simplefilter("ignore")
-    X, y = _data(name)
+    X, y = load(name)
     train, test = split(y, how, int(seed))
     registered, parameters = DETECTORS[detector]
     regime = "contaminated" if how == "unsupervised" else "clean"
@@ -90,14 +76,6 @@ def run(detector: str, name: str, how: str, seed: str) -> dict[str, Any]:
     false = float((labels[found] == 0).mean()) if found.any() else 0.0
     figures = (auroc(labels, scores), average_precision(labels, scores), *shares, false)
     return dict(zip(FIGURES, map(rounded, (*figures, fitted - start, scored - fitted)), strict=True))
-
-
-def _published(path: Path | None) -> dict[str, dict[str, float]]:
-    if path is None:
-        return {}
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {r["dataset"].lower(): {k: float(v) for k, v in r.items() if k != "dataset" and v} for r in rows}
 
 
 class Table:
@@ -116,7 +94,7 @@ class Table:
         return statistics.mean(self.mean(detector, name, how, figure) for name in SETS)
 
 
-def page(table: Table, detectors: Sequence[str], published: dict[str, dict[str, dict[str, float]]]) -> str:
+def page(table: Table, detectors: Sequence[str], tables: dict[str, dict[str, dict[str, float]]]) -> str:
     """Return the page in Markdown."""
     lines = [
         "# `auto` beside single detectors and the published tables",
@@ -132,11 +110,11 @@ def page(table: Table, detectors: Sequence[str], published: dict[str, dict[str, 
     for detector in detectors:
         cells = [f"{100 * table.overall(detector, how, f):.1f}" for how in SPLITS for f in ("auroc", "ap")]
         fit = statistics.median(table.mean(detector, name, "random", "fit_s") for name in SETS)
-        rates = [len(split(_data(n)[1], "random", 0)[1]) / table.mean(detector, n, "random", "score_s") for n in SETS]
+        rates = [len(split(load(n)[1], "random", 0)[1]) / table.mean(detector, n, "random", "score_s") for n in SETS]
         lines.append(f"| `{detector}` | {' | '.join(cells)} | {fit:.1f} | {statistics.median(rates):,.0f} |")
     for how, file in (("published", "one_class"), ("unsupervised", "unsupervised")):
         for figure in ("auroc", "auprc"):
-            if known := published.get(f"{file}_{figure}"):
+            if known := tables.get(f"{file}_{figure}"):
                 columns = {c for name in SETS for c in known[name]}
                 best = max(columns, key=lambda c: statistics.mean(known[n].get(c, 0.0) for n in SETS))
                 value = statistics.mean(known[n][best] for n in SETS)
@@ -182,8 +160,8 @@ def main() -> None:
     ]  # fmt: skip
     results = complete(options.out / "cells.csv", KEY, FIGURES, cells, run, options.jobs)
     known = {
-        f"{file}_{figure}": _published(options.published and options.published / f"adbench57_{file}_{figure}.csv")
-        for file in ("one_class", "unsupervised") for figure in ("auroc", "auprc")
+        f"{file}_{figure}": published(options.published / f"adbench57_{file}_{figure}.csv")
+        for file in ("one_class", "unsupervised") for figure in ("auroc", "auprc") if options.published
     }  # fmt: skip
     present = [name for name in DETECTORS if any(cell[0] == name for cell in results)]
     (options.out / "README.md").write_text(page(Table(results), present, known))

@@ -14,7 +14,8 @@ from itertools import combinations_with_replacement
 from pathlib import Path
 
 import numpy as np
-from auto import SETS, _data, split
+from adbench import SEEDS, SETS, load
+from auto import split
 from cells import complete, rounded
 
 import whitecrow as wc
@@ -40,7 +41,6 @@ CANDIDATES = {
         "forest": "isolation-forest",
     },
 }
-SEEDS = ("0", "1", "2")
 _MOST_TESTED = 8000
 
 
@@ -53,7 +53,7 @@ def committees(how: str) -> list[str]:
 def run(how: str, name: str, seed: str) -> dict[str, str]:
     """Return the AUROC and the average precision of each committee, joined by semicolons."""
     warnings.simplefilter("ignore")
-    X, y = _data(name)
+    X, y = load(name)
     train, test = split(y, how, int(seed))
     test = np.random.default_rng(0).permutation(test)[:_MOST_TESTED]
     regime = "contaminated" if how == "unsupervised" else "clean"

@@ -1,6 +1,7 @@
 """Detectors whose score combines those of others, each put on one scale by rows that it was not fitted on."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -192,15 +193,9 @@ class CommitteeDetector(Detector):
         DataError
             If the rows cannot be used.
         """
-        encoded = self._encode(X)
-
-        def fill(block: NDArray[np.float32]) -> Iterator[int]:
-            for start in range(0, len(encoded), len(block)):
-                rows = encoded[start : start + len(block)]
-                block[: len(rows)] = rows
-                yield len(rows)
-
-        return np.concatenate([values[0] for values in self._blocks(self._rarities, fill)])
+        self._check_fitted()
+        rows = self._accept(X, "table", fitting=False)
+        return np.concatenate([r[0] for r in self._blocks(self._rarities, partial(self.encoder_.fill, rows))])
 
     # ---- file -------------------------------------------------------------------------------------------------------
 
