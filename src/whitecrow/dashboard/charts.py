@@ -30,9 +30,8 @@ _PAINT = """
     axisLabel: { color: colour("muted") }, nameTextStyle: { color: colour("muted") },
     axisLine: { lineStyle: { color: colour("control") } }, splitLine: { lineStyle: { color: colour("line") } },
   };
-  const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   getElement(ID)?.chart?.setOption({
-    xAxis: axis, yAxis: axis, animation: !still,
+    xAxis: axis, yAxis: axis,
     legend: { textStyle: { color: colour("text") }, inactiveColor: colour("control") },
     tooltip: {
       backgroundColor: colour("surface"), borderColor: colour("control"), textStyle: { color: colour("text") },
@@ -120,7 +119,7 @@ _COMMON: dict[str, Any] = {
     "tooltip": {"trigger": "axis", "renderMode": "richText", "confine": True},
     "legend": {"top": 0, "left": 0},
     "aria": {"enabled": False},  # the picture has a name of its own
-    "animationDuration": 200,
+    "animation": False,  # a picture is drawn once, not twenty times on its way
 }
 
 
