@@ -37,6 +37,8 @@ KEYS = ("ArrowRight", "ArrowRight", "PageUp", "ArrowLeft", "ArrowLeft", "PageDow
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
+    # Every new window would load the pages of the address bar beside ours; the rest is Playwright's.
+    "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,HttpsUpgrades,MediaRouter,OptimizationHints,Translate",
 )  # fmt: skip
 
 # What runs in every page before its own scripts. A frame that shows something has ended when the task after it runs.
@@ -266,12 +268,12 @@ def lanes(console: Console, run: str, repetitions: int) -> list[float]:
     for k in range(repetitions):
         with console.opened(f"/explore?run={run}") as page:
             page.wait_for_function("window.probe.first.timeline")
-            page.get_by_role("combobox", name="A lane for each value of").click()
+            page.get_by_role("combobox", name="A lane for each").click()
             page.evaluate("""() => {
               const shown = () => [...document.querySelectorAll("section[aria-label=Timeline] canvas")].at(-1);
               window.probe.from("click", () => (shown()?.getBoundingClientRect().height ?? 0) > 300);
             }""")
-            page.get_by_role("option", name=("service", "host")[k % 2], exact=True).click()
+            page.get_by_role("option", name=("Value of service", "Value of host")[k % 2], exact=True).click()
             found.append(page.evaluate("window.probe.took"))
     return found
 
