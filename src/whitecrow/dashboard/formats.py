@@ -1,11 +1,11 @@
 """Numbers, shares, durations, sizes and times as text for readers."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from whitecrow.page.wording import percent
+from whitecrow.page.wording import NOTHING, count, duration, parameter, percent
 
 __all__ = [
     "NOTHING",
@@ -15,6 +15,7 @@ __all__ = [
     "figure",
     "interval",
     "moment",
+    "original",
     "p_value",
     "parameter",
     "percent",
@@ -22,19 +23,7 @@ __all__ = [
     "value",
 ]
 
-NOTHING = "–"
-"""What stands for a figure that is not there."""
-
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """Return a number of things.
-
-    >>> count(1, "run"), count(20_000, "row"), count(2, "anomaly", "anomalies")
-    ('1 run', '20,000 rows', '2 anomalies')
-    """
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def figure(number: float | None, digits: int = 3) -> str:
@@ -70,6 +59,37 @@ def value(number: float | None, digits: int = 4) -> str:
     return f"{number:.{digits}g}"
 
 
+def original(given: Any, spread: float = 0.0) -> str:
+    """Return a value of a table in its own units, of which less than a millionth is rounded off.
+
+    Parameters
+    ----------
+    given : object
+        A cell.
+    spread : float, default=0
+        Width of the range that it is compared with, whose first three digits are shown too.
+
+    Examples
+    --------
+    >>> original(9_812_331), original(0.0123456789), original(1e9), original(None), original(True)
+    ('9,812,331', '0.01234568', '1,000,000,000', '–', 'true')
+    >>> original(1e9 + 0.5), original(1e9 + 0.5, spread=3.0)
+    ('1e+09', '1,000,000,000.5')
+    """
+    if given is None or given != given:
+        return NOTHING
+    if isinstance(given, bool):
+        return "true" if given else "false"
+    if isinstance(given, int):
+        return f"{given:,}"
+    if isinstance(given, float):
+        if given.is_integer() and abs(given) < 1e15:
+            return f"{given:,.0f}"
+        told = math.log10(abs(given) / spread) if 0 < spread < math.inf else 0.0
+        return f"{given:,.{min(15, max(7, math.ceil(told) + 3))}g}"
+    return given.isoformat(" ") if isinstance(given, datetime) else str(given)
+
+
 def p_value(number: float | None) -> str:
     """Return a p-value with two significant digits; one that a double can hardly hold is told by its bound.
 
@@ -77,26 +97,6 @@ def p_value(number: float | None) -> str:
     ('0.012', '< 1e-99', '–')
     """
     return "< 1e-99" if number is not None and number < 1e-99 else value(number, 2)
-
-
-def duration(seconds: float | None) -> str:
-    """Return a time span in two units at most.
-
-    >>> [duration(s) for s in (0.0123, 4.26, 75, 3725, 90_000, None)]
-    ['12 ms', '4.3 s', '1 min 15 s', '1 h 2 min', '1 d 1 h', '–']
-    """
-    if seconds is None or not math.isfinite(seconds):
-        return NOTHING
-    if seconds < 1:
-        return f"{1000 * seconds:.0f} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    for unit, name, lower, lower_name in ((_DAY, "d", _HOUR, "h"), (_HOUR, "h", _MINUTE, "min")):
-        if whole >= unit:
-            rest = whole % unit // lower
-            return f"{whole // unit} {name}" + (f" {rest} {lower_name}" if rest else "")
-    return f"{whole // _MINUTE} min" + (f" {whole % _MINUTE} s" if whole % _MINUTE else "")
 
 
 def size(n_bytes: int) -> str:
@@ -135,21 +135,6 @@ def age(text: str | None, now: datetime | None = None) -> str:
         if seconds >= unit:
             return f"{seconds // unit:.0f} {name} ago"
     return NOTHING
-
-
-def parameter(given: Any) -> str:
-    """Return the value of a parameter as a form shows it.
-
-    >>> parameter((64, 32)), parameter(None), parameter(True), parameter(0.001)
-    ('64, 32', 'none', 'yes', '0.001')
-    """
-    if given is None:
-        return "none"
-    if isinstance(given, bool):
-        return "yes" if given else "no"
-    if isinstance(given, Sequence) and not isinstance(given, str):
-        return ", ".join(map(parameter, given))
-    return str(given)
 
 
 def _time(text: str) -> datetime:

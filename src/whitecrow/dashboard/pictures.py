@@ -10,13 +10,16 @@ from nicegui import ui
 from numpy.typing import NDArray
 
 from whitecrow.dashboard.parts import Text
+from whitecrow.explain.patches import Place
 from whitecrow.page.heat_colours import coloured
 
-__all__ = ["between", "heat_over", "picture", "png_address"]
+__all__ = ["between", "heat_over", "marked", "picture", "png_address"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _COLOUR, _COLOUR_ALPHA = 0, 2, 6
 _MOST_SIDE = 512
+_MARKED_SIDE = 256  # to which a marked image is enlarged, by whole pixels
+_LINE = 4
 
 
 def png_address(pixels: NDArray[np.floating]) -> str:
@@ -44,6 +47,26 @@ def between(values: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return values from 0, the lowest, to 1, the highest; 0 where all are equal."""
     low, high = float(values.min()), float(values.max())
     return (values.astype(np.float64) - low) / (high - low) if high > low else np.zeros(values.shape)
+
+
+def marked(image: NDArray[np.floating], place: Place) -> NDArray[np.float64]:
+    """Return an image ``[H, W]`` or ``[H, W, 3]`` in colours, larger, with a frame around a place.
+
+    The frame is white within black, so that it is seen on any ground. It lies around the place, and within it at the
+    edges of the image.
+    """
+    times = max(1, _MARKED_SIDE // max(image.shape[:2]))
+    colours = np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image
+    large = np.repeat(np.repeat(colours.astype(np.float64), times, axis=0), times, axis=1)
+    height, width = large.shape[:2]
+    top, left = place.top * times, place.left * times
+    low, right = top + place.height * times, left + place.width * times
+    for wide, shade in ((2 * _LINE, 0.0), (_LINE, 1.0)):
+        frame = np.zeros((height, width), dtype=bool)
+        frame[max(0, top - wide) : low + wide, max(0, left - wide) : right + wide] = True
+        frame[max(top, wide) : min(low, height - wide), max(left, wide) : min(right, width - wide)] = False
+        large[frame] = shade
+    return large
 
 
 def picture(address: str, description: str, *, side: str = "10rem", caption: str = "") -> ui.element:

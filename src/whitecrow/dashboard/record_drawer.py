@@ -248,7 +248,12 @@ def _neighbours(found: RecordFacts) -> None:
             return
         names = [one.name for one in found.columns]
         differing = [k for k in range(len(names)) if any(one.values[k] != found.columns[k].near for one in near)]
-        heads = ["Column", "This row", *(f"{k + 1}: {value(one.distance, 3)} away" for k, one in enumerate(near))]
+        told = [f"{k + 1}" if one.row is None else f"Row {one.row:,}" for k, one in enumerate(near)]
+        heads = [
+            "Column",
+            "This row",
+            *(f"{name}: {value(one.distance, 3)} away" for name, one in zip(told, near, strict=True)),
+        ]
         rows = []
         for k in differing:
             own = found.columns[k].near

@@ -1,14 +1,12 @@
 """What the record drawer shows of a row: where its score stands, which columns make it so, and who is near."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 import numpy as np
 
 from whitecrow.core import registry
 from whitecrow.core.errors import DataError, WhitecrowError
-from whitecrow.dashboard.formats import NOTHING, value
+from whitecrow.dashboard.formats import original
 from whitecrow.dashboard.sample_facts import Around, around
 from whitecrow.explain.samples import ImageReasons, SeriesReasons
 from whitecrow.workspace import RunRecord, Workspace
@@ -22,7 +20,6 @@ CLASSES = {1: "anomaly", 0: "normal", -1: "unknown"}
 
 _PARTS = {int(part): name for name, part in PART_NAMES.items()}
 _NEIGHBOURS = 5
-_DIGITS = 6  # of numbers that are compared: neighbours come back from single precision
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class ColumnFact:
     name, shown : str
         Name, and the value in original units.
     near : str
-        The value as it is compared with those of neighbours.
+        The value as it is compared with those of neighbours: "–" where it is missing.
     contribution : float
         In the unit of the score.
     share : float
@@ -55,10 +52,11 @@ class ColumnFact:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A normal row: its distance in encoded features, and its values in the order of the columns."""
+    """A normal row: its distance in encoded features, its values in the order of the columns, and its number."""
 
     distance: float
     values: tuple[str, ...]
+    row: int | None
 
 
 @dataclass(frozen=True)
@@ -199,38 +197,33 @@ def _explained(
     workspace: Workspace, run: str, row: int
 ) -> tuple[str, str, tuple[ColumnFact, ...], tuple[Neighbour, ...]]:
     found = workspace.explain(run, [row], n_neighbours=_NEIGHBOURS)
-    lines = found.to_frame().sort("contribution", descending=True, maintain_order=True)
-    own = found.values.row(0, named=True)
+    own, reasons = found.values.row(0, named=True), found.reasons(0)
+    spreads = {one.column: 0.0 if one.typical_range is None else float(np.ptp(one.typical_range)) for one in reasons}
     columns = tuple(
         ColumnFact(
-            name=line["column"],
-            shown=_or_missing(line["value"]),
-            near=_text(own[line["column"]]),
-            contribution=line["contribution"],
-            share=line["share"],
-            typical=line["typical"],
-            alike=line["alike"],
-            remark=line["remark"],
+            name=one.column,
+            shown="missing" if one.shown == "missing" else original(own[one.column], spreads[one.column]),
+            near=original(own[one.column], spreads[one.column]),
+            contribution=one.contribution,
+            share=one.share,
+            typical=_range(one.typical_range, one.typical, spreads[one.column]),
+            alike=_range(one.alike_range, one.alike, spreads[one.column]),
+            remark=one.remark,
         )
-        for line in lines.iter_rows(named=True)
+        for one in reasons
     )
     distances = found.neighbour_distance[0].tolist()
+    numbers = [None] * len(distances) if found.neighbour_rows is None else found.neighbour_rows[0].tolist()
     near = tuple(
-        Neighbour(distance, tuple(_text(values[one.name]) for one in columns))
-        for distance, values in zip(distances, found.neighbours(0).iter_rows(named=True), strict=True)
+        Neighbour(distance, tuple(original(values[one.name], spreads[one.name]) for one in columns), number)
+        for distance, number, values in zip(distances, numbers, found.neighbours(0).iter_rows(named=True), strict=True)
     )
     return found.text(0) + ".", found.method, columns, near
 
 
-def _or_missing(text: str | None) -> str:
-    return "missing" if text is None else text
-
-
-def _text(given: Any) -> str:
-    if given is None or given != given:
-        return NOTHING
-    if isinstance(given, (int, float)) and not isinstance(given, bool):
-        return value(float(given), _DIGITS)
-    if isinstance(given, datetime):
-        return given.isoformat(" ", "seconds")
-    return str(given)
+def _range(ends: tuple[float, float] | None, words: str, spread: float) -> str:
+    """Return the ends of a range in original units; of what has none, its words."""
+    if ends is None:
+        return words
+    low, high = (original(end, spread) for end in ends)
+    return low if low == high else f"{low} to {high}"

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from whitecrow.dashboard.charts import Chart, axis
 from whitecrow.dashboard.formats import value
 from whitecrow.dashboard.parts import Text, card, details, small_table
-from whitecrow.dashboard.pictures import between, heat_over, picture, png_address
+from whitecrow.dashboard.pictures import between, heat_over, marked, picture, png_address
+from whitecrow.explain.patches import NearPatch, PatchReasons, Place
 from whitecrow.explain.samples import ImageReasons, SeriesReasons
 from whitecrow.workspace import Workspace
 
@@ -68,13 +69,54 @@ def show_image(found: ImageReasons) -> None:
             heads = ["Row", *(str(k * step) for k in range(heat.shape[1]))]
             rows = [[str(k * step), *(value(float(one), 3) for one in line)] for k, line in enumerate(heat)]
             small_table(heads, rows, label="Numbers behind the map", right=range(len(heads)))
+    if found.patch is not None:
+        _show_patch(found.image, found.patch)
     with card("Nearest normal images", "normal compared with what", level=3):
         if not len(found.neighbours):
             Text("The model keeps no normal images.", "p")
         with ui.element("div").classes("wc-shelf"):
             for k, (one, distance) in enumerate(zip(found.neighbours, found.distances.tolist(), strict=True)):
-                words = f"{k + 1}: {value(distance, 3)} away"
+                name = f"{k + 1}" if k >= len(found.rows) or found.rows[k] is None else f"Image {found.rows[k]:,}"
+                words = f"{name}: {value(distance, 3)} away"
                 picture(png_address(one), f"Normal image {words}", side="6rem", caption=words)
+
+
+def _show_patch(image: NDArray[np.floating], found: PatchReasons) -> None:
+    """Show the most anomalous patch where it lies, beside the nearest patches of normal images."""
+    top, left, height, width = found.place
+    with card("Nearest normal patches", "normal compared with what", level=3):
+        Text(
+            f"The most anomalous patch: {height} × {width} pixels at row {top}, column {left}; its map is "
+            f"{value(found.score)} on average. Nearest by {found.method}.",
+            "p",
+        ).classes("wc-muted")
+        with ui.element("div").classes("wc-shelf"):
+            _pair(image, found.place, "This image")
+            for one in found.neighbours:
+                _pair(one.image, one.place, f"{_source(one)}: {value(one.distance, 3)} away")
+        if not found.neighbours:
+            Text("The model keeps no other normal images.", "p")
+            return
+        with details("Show as table") as folded:
+            folded.classes("wc-numbers")
+            heads = ["Patch of", "Row of its top", "Column of its left", "Distance"]
+            rows = [
+                (_source(one), str(one.place.top), str(one.place.left), value(one.distance, 6))
+                for one in found.neighbours
+            ]
+            small_table(heads, rows, label="Nearest normal patches", right=(1, 2, 3))
+
+
+def _pair(image: NDArray[np.floating], place: Place, words: str) -> None:
+    """Show a patch above the image that it is of, in which it is marked."""
+    with ui.element("div").style("display: flex; flex-direction: column; gap: 0.5rem"):
+        picture(png_address(place.of(image)), f"Patch. {words}", side="7rem")
+        where = f"at row {place.top}, column {place.left}"
+        picture(png_address(marked(image, place)), f"{words}; the patch is marked, {where}", side="7rem", caption=words)
+
+
+def _source(one: NearPatch) -> str:
+    return "A normal image" if one.row is None else f"Image {one.row:,}"
 
 
 def show_series(found: SeriesReasons, scores: Around | None, row: int) -> None:

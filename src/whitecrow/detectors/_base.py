@@ -164,6 +164,10 @@ class Detector(Fields, OutlierMixin, BaseEstimator):
         """Return the rows ``[B, D]`` as the method rebuilds them, for a method that does."""
         return None
 
+    def patch_batch(self, net: Networks, x: Tensor) -> Tensor | None:
+        """Return features of the patches of images, ``[B, h, w, C]``, for a method that compares patches by them."""
+        return None
+
     def check_buffers(self, net: Networks) -> None:
         """Check the learnt buffers of a loaded model, whose dtypes and shapes are :meth:`learn`'s own choice.
 

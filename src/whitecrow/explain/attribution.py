@@ -16,6 +16,7 @@ from whitecrow.data.encoders import table_encoder
 from whitecrow.explain.column_map import ColumnMap
 from whitecrow.explain.contributions import adds_up, drops, parts
 from whitecrow.explain.explanation import Explanation
+from whitecrow.explain.originals import Originals
 from whitecrow.explain.profiles import Profile, decimals
 from whitecrow.explain.similar import find_similar
 
@@ -29,7 +30,14 @@ Method = Literal["auto", "parts", "occlusion"]
 _ALIKE = 20
 
 
-def explain(detector: "Detector", X: Any, *, n_neighbours: int = 3, method: Method = "occlusion") -> Explanation:
+def explain(
+    detector: "Detector",
+    X: Any,
+    *,
+    n_neighbours: int = 3,
+    method: Method = "occlusion",
+    originals: Originals | None = None,
+) -> Explanation:
     """Say which columns make rows anomalous, what is normal there, and which normal rows are nearest.
 
     Parameters
@@ -45,6 +53,9 @@ def explain(detector: "Detector", X: Any, *, n_neighbours: int = 3, method: Meth
         otherwise alike. It names the guilty column more often, for up to 8 more scores per row and column.
         *parts*: split the score by column, exactly, for methods whose score is a sum over features.
         *auto*: parts where the score splits so, occlusion for the others.
+    originals : Originals, optional
+        The detector's normal rows as they were given; see :func:`~whitecrow.explain.originals.find_originals`. By
+        default they are decoded from their features.
 
     Returns
     -------
@@ -80,7 +91,8 @@ def explain(detector: "Detector", X: Any, *, n_neighbours: int = 3, method: Meth
         )
     columns = ColumnMap(encoder.column_of_feature_, len(encoder.columns_))
     scores = detector._score(rows).mean(0)
-    normal = _normal_rows(encoder, reference)
+    normal = _normal_rows(encoder, reference) if originals is None else _values(originals.table, encoder.columns_)
+    normal = normal.fill_nan(None)
     similar = find_similar(rows, reference, columns, _ALIKE, n_neighbours)
     if method == "parts":
         contributions = columns.sum(parts(detector, rows))
@@ -98,6 +110,7 @@ def explain(detector: "Detector", X: Any, *, n_neighbours: int = 3, method: Meth
         values=_values(X, encoder.columns_),
         neighbour_index=similar.neighbours,
         neighbour_distance=similar.distances,
+        neighbour_rows=None if originals is None else originals.rows[similar.neighbours],
         _encoded=rows,
         _otherwise=similar.otherwise,
         _normal=normal,

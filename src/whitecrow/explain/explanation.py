@@ -40,6 +40,10 @@ class Reason(NamedTuple):
         What normal rows have that resemble this one in all other columns; empty for dates.
     text : str
         The reason in words.
+    typical_range : (float, float) or None
+        5th and 95th percentile of the training rows, in original units and unrounded; None of what is no number.
+    alike_range : (float, float) or None
+        Least and greatest value of ``alike``, without its outermost twentieths.
     """
 
     column: str
@@ -51,6 +55,8 @@ class Reason(NamedTuple):
     typical: str
     alike: str
     text: str
+    typical_range: tuple[float, float] | None
+    alike_range: tuple[float, float] | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -84,6 +90,8 @@ class Explanation:
         The nearest distinct normal rows, nearest first, as indices into the detector's ``reference_``.
     neighbour_distance : ndarray of float64, shape [n, k]
         Their Euclidean distances in encoded features.
+    neighbour_rows : ndarray of int64, shape [n, k], or None
+        The rows of the training table that they are, where it was at hand.
     """
 
     columns: tuple[str, ...]
@@ -96,6 +104,7 @@ class Explanation:
     values: pl.DataFrame
     neighbour_index: NDArray[np.int64]
     neighbour_distance: NDArray[np.float64]
+    neighbour_rows: NDArray[np.int64] | None = None
     _encoded: NDArray[np.float32] = field(kw_only=True)
     _otherwise: NDArray[np.int32] = field(kw_only=True)
     _normal: pl.DataFrame = field(kw_only=True)
@@ -132,6 +141,10 @@ class Explanation:
         order = np.argsort(-contributions, kind="stable")[:k]
         return [self._reason(row, int(c)) for c in order if contributions[c] > 0]
 
+    def reasons(self, row: int) -> list[Reason]:
+        """Return all columns, the strongest first, those that contribute nothing too."""
+        return [self._reason(row, int(c)) for c in np.argsort(-self.contributions[row], kind="stable")]
+
     def text(self, row: int, k: int = 3) -> str:
         """Return the ``k`` strongest reasons for the score of a row in one sentence.
 
@@ -150,7 +163,8 @@ class Explanation:
     def neighbours(self, row: int) -> pl.DataFrame:
         """Return the nearest normal rows in original units, nearest first.
 
-        A number that was clipped shows the clip.
+        Where the training table was not at hand, numbers are decoded from single precision, and one that was clipped
+        shows the clip.
         """
         return self._normal[self.neighbour_index[row]]
 
@@ -200,15 +214,20 @@ class Explanation:
             "contributions": self.contributions[row].tolist(),
             "reasons": [reason._asdict() for reason in self.top(row, k)],
             "neighbours": [
-                {"index": int(index), "distance": distance, "values": _plain_row(self._normal, int(index))}
-                for index, distance in zip(self.neighbour_index[row], distances, strict=True)
+                {
+                    "index": int(index),
+                    "row": None if self.neighbour_rows is None else int(self.neighbour_rows[row, k]),
+                    "distance": distances[k],
+                    "values": _plain_row(self._normal, int(index)),
+                }
+                for k, index in enumerate(self.neighbour_index[row])
             ],
         }
 
     def _reason(self, row: int, c: int) -> Reason:
         profile, value = self._profiles[c], self.values[row, c]
         shown, remark = profile.shown(value), profile.remark(value, self._encoded[row])
-        alike, among = profile.alike(value, self._otherwise[row, c])
+        alike, among, alike_range = profile.alike(value, self._otherwise[row, c])
         notes = [remark] if remark else []
         # A value that is common by itself is odd beside the others, if it is: say what would fit them.
         if profile.usual(value) and alike and not among:
@@ -225,6 +244,8 @@ class Explanation:
             typical=profile.typical,
             alike=alike,
             text=f"{self.columns[c]} is {shown} ({'; '.join(notes)})",
+            typical_range=profile.range,
+            alike_range=alike_range,
         )
 
 

@@ -31,6 +31,8 @@ class Profile:
     ----------
     typical : str
         What training rows have: the 5th to 95th percentile, or the commonest levels with their shares.
+    range : (float, float) or None
+        These percentiles, unrounded; None of a column that is told by its levels, or has no value.
     """
 
     def __init__(self, column: Column, normal: pl.Series) -> None:
@@ -39,6 +41,8 @@ class Profile:
         self._shares = _shares(column)
         self._spread = column.high - column.low if isinstance(column, NumberColumn) else 0.0
         self.typical = self._typical()
+        told = self.typical == "missing" or bool(self._shares)
+        self.range = (column.low, column.high) if isinstance(column, NumberColumn) and not told else None
 
     def _typical(self) -> str:
         if all(value is None for value in self._normal):
@@ -78,25 +82,25 @@ class Profile:
         rare = own.any() and column.slots[int(own.argmax())] == "(rare)"
         return "rare in training" if rare else "never seen in training"
 
-    def alike(self, value: Any, rows: NDArray[np.int32]) -> tuple[str, bool]:
-        """Return what the reference rows in question have, and whether ``value`` is among it.
+    def alike(self, value: Any, rows: NDArray[np.int32]) -> tuple[str, bool, tuple[float, float] | None]:
+        """Return what the reference rows in question have, whether ``value`` is among it, and its ends if numbers.
 
         Dates have no such text: the rows are too few to say what hours and weekdays are normal.
         """
         column = self.column
         if isinstance(column, DateColumn):
-            return "", True
+            return "", True, None
         normal = [self._normal[row] for row in rows]
         present = [v for v in normal if v is not None]
         if self._shares or not present or not isinstance(column, NumberColumn):
             counts = Counter(normal).most_common()
-            return level_shares((_level(v), count / len(normal)) for v, count in counts), value in normal
+            return level_shares((_level(v), count / len(normal)) for v, count in counts), value in normal, None
         present.sort()
         outer = len(present) // 20
         low, high = present[outer], present[-1 - outer]
         step = 10.0 ** -decimals(column)
         inside = isinstance(value, (int, float)) and low - step <= value <= high + step
-        return _range(low, high), inside
+        return _range(low, high), inside, (float(low), float(high))
 
     def usual(self, value: Any) -> bool:
         """Return whether many training rows had such a value, whatever the other columns were."""

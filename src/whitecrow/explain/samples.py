@@ -1,6 +1,5 @@
 """Why an image, a sequence or a step of a series has its score: where, what was expected, what normal is near."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +8,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from whitecrow.core.errors import DataError, ParameterError
+from whitecrow.explain.hooks import by_hook
+from whitecrow.explain.patches import PatchReasons, explain_patch
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from whitecrow.detectors import Detector
-    from whitecrow.nn import Networks
 
 __all__ = ["ImageReasons", "SeriesReasons", "explain_image", "explain_sequence", "explain_step"]
 
@@ -49,6 +47,10 @@ class ImageReasons:
         To them, in pixels scaled from -1 to 1.
     text : str
         In plain words.
+    rows : tuple of int or None
+        Sample of the data set that each of the neighbours is, where that is at hand.
+    patch : PatchReasons or None
+        The most anomalous patch beside those of normal images; None where the model keeps no normal image.
     """
 
     image: NDArray[np.float32]
@@ -59,6 +61,13 @@ class ImageReasons:
     neighbours: NDArray[np.float32]
     distances: NDArray[np.float64]
     text: str
+    rows: tuple[int | None, ...] = ()
+    patch: PatchReasons | None = None
+
+    @property
+    def own_map(self) -> bool:
+        """Whether the map is of the method's own scores by place, and not made by occlusion."""
+        return self.method == _OWN
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +104,9 @@ class SeriesReasons:
     text: str
 
 
-def explain_image(detector: "Detector", X: Any, *, n_neighbours: int = 5) -> ImageReasons:
+def explain_image(
+    detector: "Detector", X: Any, *, n_neighbours: int = 5, rows: NDArray[np.int64] | None = None
+) -> ImageReasons:
     """Say where one image is anomalous.
 
     Parameters
@@ -105,7 +116,10 @@ def explain_image(detector: "Detector", X: Any, *, n_neighbours: int = 5) -> Ima
     X : images
         One of them.
     n_neighbours : int, default=5
-        Nearest normal training images to show.
+        Nearest normal training images to show, and patches of them.
+    rows : ndarray of int64, optional
+        Which sample of the data set each of the detector's normal images is; see
+        :func:`~whitecrow.explain.originals.find_samples`.
 
     Raises
     ------
@@ -123,13 +137,17 @@ def explain_image(detector: "Detector", X: Any, *, n_neighbours: int = 5) -> Ima
         heat, method = detector.anomaly_map(X)[0], _OWN
     except ParameterError:
         heat, method = _occluded(detector, row, score), _OCCLUDED
-    rows = _rebuilt(detector, row)
+    rebuilt = by_hook(detector, row, detector.rebuild_batch)
     image = encoder.decode(row)[0]
+    patch = None
+    if len(detector.reference_):
+        patch = explain_patch(detector, row, heat, n_neighbours=n_neighbours, rows=rows)
     return ImageReasons(
         image, score, heat.astype(np.float32), method,
-        None if rows is None else encoder.decode(rows)[0],
+        None if rebuilt is None else encoder.decode(rebuilt)[0],
         encoder.decode(near) if len(near) else np.zeros((0, *image.shape), dtype=np.float32),
         distances[0], _image_words(heat, score, detector.threshold_),
+        tuple(None if rows is None else int(rows[place]) for place in places[0]), patch,
     )  # fmt: skip
 
 
@@ -241,30 +259,9 @@ def _nearest(
     return places, distances
 
 
-def _rebuilt(detector: "Detector", rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Return encoded rows ``[n, D]`` as the method rebuilds them, or None if it does not."""
-
-    def fill(block: NDArray[np.float32]) -> Iterator[int]:
-        for start in range(0, len(rows), len(block)):
-            part = rows[start : start + len(block)]
-            block[: len(part)] = part
-            yield len(part)
-
-    def found(net: "Networks", x: "Tensor") -> "Tensor":
-        values = detector.rebuild_batch(net, x)
-        if values is None:
-            raise ParameterError("It rebuilds nothing.")
-        return values
-
-    try:
-        return np.concatenate([one.mean(0) for one in detector._blocks(found, fill)]).astype(np.float32)
-    except ParameterError:
-        return None
-
-
 def _expected(detector: "Detector", rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], str]:
     """Return what is expected in place of encoded windows ``[n, D]``, and how that was found."""
-    rebuilt = _rebuilt(detector, rows)
+    rebuilt = by_hook(detector, rows, detector.rebuild_batch)
     if rebuilt is not None:
         return rebuilt, _REBUILT
     reference = detector.reference_

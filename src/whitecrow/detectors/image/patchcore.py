@@ -145,6 +145,10 @@ class PatchCore(PatchDetector):
         patches, grid = self._patches(net, x)
         return self._place(self._search(net, patches)[0], grid)
 
+    def patch_batch(self, net: Networks, x: Tensor) -> Tensor:
+        patches, grid = self._patches(net, x)
+        return patches.unflatten(1, grid)
+
     def _search(self, net: Networks, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Return the distances ``[B, P]`` of patches to the bank, and the nearest entries."""
         flat = patches.flatten(0, 1)
