@@ -68,11 +68,21 @@ def test_lanes_are_offered_for_columns_of_few_values_alone():
     assert lane_columns(table) == ["host", "up", "port"]
 
 
-@pytest.mark.parametrize("query", ["first=3&last=9&lanes=a%26b%3D1", "meaning=count&first=0&last=0", "lanes=%3Cb%3E"])
+@pytest.mark.parametrize(
+    "query",
+    ["first=3&last=9&lanes=a%26b%3D1", "meaning=count&first=0&last=0", "lanes=%3Cb%3E",
+     "run=0123456789ab&run=ba9876543210&first=3&last=9&by=run"],
+)  # fmt: skip
 def test_window_and_lanes_come_back_from_the_address(query):
     state = ExploreState.of(query)
     assert ExploreState.of(state.query()) == state
     assert state.query() == query
+
+
+def test_an_address_cannot_ask_for_lanes_of_two_kinds():
+    state = ExploreState.of("lanes=host&by=run")
+    assert (state.by_run, state.lanes) == (True, None)
+    assert not ExploreState.of("by=host").by_run
 
 
 @pytest.mark.parametrize(

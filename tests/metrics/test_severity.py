@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from whitecrow.core.errors import DataError
-from whitecrow.metrics.severity import BANDS, severity
+from whitecrow.metrics.severity import BANDS, RARE, rarity, severity
 
 
 def names(bands, scores):
@@ -47,3 +47,26 @@ def test_an_empty_bucket_has_no_band():
 def test_no_reference_is_refused():
     with pytest.raises(DataError):
         severity([], 1.0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_bands_of_rarity_are_ranks_and_so_the_same_in_any_unit(seed):
+    rng = np.random.default_rng(seed)
+    reference, scores = rng.normal(size=5000), rng.normal(size=300) * 2
+    bands = rarity(reference)
+    for score, level, rank in zip(scores, bands.levels(scores), bands.percentiles(scores), strict=True):
+        below = 100 * (reference < score).mean()
+        assert rank == pytest.approx(below)
+        assert (level == 4) == (score > reference.max())
+        assert level == sum(below > cut for cut in RARE[:3]) + (score > reference.max())
+    other = rarity(np.exp(3 * reference))
+    assert other.levels(np.exp(3 * scores)).tolist() == bands.levels(scores).tolist()
+
+
+def test_no_score_has_no_band_of_rarity():
+    bands = rarity([1.0, 1.0, 1.0])
+    assert bands.levels([np.nan, 1.0, 2.0]).tolist() == [-1, 0, 4]
+    assert bands.percentiles([np.nan, 1.0, 2.0]).tolist()[1:] == [0.0, 100.0]
+    assert np.isnan(bands.percentiles([np.nan])).all()
+    with pytest.raises(DataError, match="reference"):
+        rarity([])

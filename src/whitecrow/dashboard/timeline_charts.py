@@ -1,27 +1,22 @@
-"""The pictures of the timeline: all rows with the brush, the window's scores, and its lanes."""
+"""The pictures of the timeline: all rows with the brush, and the window's scores; its lanes are beside this."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from nicegui import ui
 
 from whitecrow.dashboard.charts import Chart, axis, line
 from whitecrow.dashboard.formats import NOTHING, count, value
-from whitecrow.dashboard.parts import Text
 from whitecrow.dashboard.timeline_data import Buckets
 from whitecrow.metrics.severity import BANDS, Severity
 from whitecrow.metrics.swimlanes import Lane
 
-__all__ = ["LanesChart", "ScoreChart", "StripChart", "band_key", "words_of"]
+__all__ = ["NAME_WIDTH", "TOOLTIP", "DrawnChart", "ScoreChart", "StripChart", "band_name", "time_axis", "words_of"]
 
-_LANE = 24  # pixels
-_ABOVE, _BELOW = 12, 52
 _TICK = "(x) => String(Number(x.toPrecision(3)))"
-_NAME_WIDTH = 116
-_MOST_CELLS = 50
-_TOOLTIP = {"renderMode": "richText", "confine": True}
+NAME_WIDTH = 116
+TOOLTIP = {"renderMode": "richText", "confine": True}
 
 
 def words_of(buckets: Buckets, bands: Severity) -> list[str]:
@@ -38,8 +33,14 @@ def words_of(buckets: Buckets, bands: Severity) -> list[str]:
     ]
 
 
-class _Drawn:
-    """A chart that is made with its first data: what is sent to a chart that is not there yet is lost."""
+class DrawnChart:
+    """A chart that is made with its first data: what is sent to a chart that is not there yet is lost.
+
+    Parameters
+    ----------
+    name, options, hues, height
+        Of :class:`~whitecrow.dashboard.charts.Chart`.
+    """
 
     def __init__(self, name: str, options: dict[str, Any], hues: Sequence[str], height: str) -> None:
         self._name, self._options, self._hues, self._height = name, options, hues, height
@@ -48,10 +49,12 @@ class _Drawn:
 
     @property
     def chart(self) -> Chart:
+        """The chart, once it has been shown."""
         assert self._made is not None
         return self._made
 
     def show(self, partial: dict[str, Any]) -> None:
+        """Put options over those that it has."""
         if self._made is not None:
             self._made.set(partial)
             return
@@ -76,14 +79,14 @@ class StripChart:
             {**window, "itemStyle": {"opacity": 0.4}},
         ]
         options = {
-            "grid": {"left": _NAME_WIDTH + 16, "right": 24, "top": 8, "bottom": 40},
+            "grid": {"left": NAME_WIDTH + 16, "right": 24, "top": 8, "bottom": 40},
             "legend": {"show": False},
-            "tooltip": {**_TOOLTIP, "trigger": "axis", ":formatter": _words("strip")},
-            "xAxis": _time_axis(name),
+            "tooltip": {**TOOLTIP, "trigger": "axis", ":formatter": _words("strip")},
+            "xAxis": time_axis(name),
             "yAxis": [axis("", axisLabel={"show": False}, scale=True), _share_axis()],
             "series": series,
         }
-        self._drawn = _Drawn("All rows in view", options, ["series-0", "control"], "7.5rem")
+        self._drawn = DrawnChart("All rows in view", options, ["series-0", "control"], "7.5rem")
 
     @property
     def picture(self) -> int:
@@ -135,9 +138,9 @@ class ScoreChart:
         ]
         series[3]["itemStyle"] = {"opacity": 0.28}
         options = {
-            "grid": {"left": _NAME_WIDTH + 16, "right": 24, "top": 40, "bottom": 52},
-            "tooltip": {**_TOOLTIP, "trigger": "axis", ":formatter": _words("score")},
-            "xAxis": _time_axis(name),
+            "grid": {"left": NAME_WIDTH + 16, "right": 24, "top": 40, "bottom": 52},
+            "tooltip": {**TOOLTIP, "trigger": "axis", ":formatter": _words("score")},
+            "xAxis": time_axis(name),
             "yAxis": [
                 axis("Anomaly score", nameGap=60, axisLabel={":formatter": _TICK, "hideOverlap": True}),
                 _share_axis(),
@@ -145,7 +148,7 @@ class ScoreChart:
             "series": series,
         }
         hues = ["series-0", "anomaly", "anomaly", "series-2"]
-        self._drawn = _Drawn("Scores in the window", options, hues, "18rem")
+        self._drawn = DrawnChart("Scores in the window", options, hues, "18rem")
 
     @property
     def picture(self) -> int:
@@ -187,7 +190,7 @@ class ScoreChart:
             ["From", "Rows", "Highest score", "Severity", "Alerts", "Known anomalies"],
             [
                 (
-                    buckets.labels[k], f"{lane.n_rows[k]:,}", value(float(lane.max_score[k]), 5), _band(levels[k]),
+                    buckets.labels[k], f"{lane.n_rows[k]:,}", value(float(lane.max_score[k]), 5), band_name(levels[k]),
                     f"{lane.flagged[k]:,}", f"{buckets.anomalies[k]:,}",
                 )
                 for k in range(n)
@@ -196,109 +199,9 @@ class ScoreChart:
         )  # fmt: skip
 
 
-class LanesChart:
-    """The lanes of the window: overall, and by the values of a column.
-
-    Parameters
-    ----------
-    name : str
-        Of the axis.
-    n_lanes : int
-        How many; another number needs another chart.
-    """
-
-    def __init__(self, name: str, n_lanes: int) -> None:
-        self.n_lanes = n_lanes
-        options = {
-            "grid": {"left": _NAME_WIDTH + 16, "right": 24, "top": _ABOVE, "bottom": _BELOW},
-            "legend": {"show": False},
-            "tooltip": {**_TOOLTIP, "trigger": "item", "formatter": "{b}"},
-            "xAxis": _time_axis(name),
-            "yAxis": {
-                "type": "category",
-                "inverse": True,
-                "data": [],
-                "axisTick": {"show": False},
-                "axisLabel": {"width": _NAME_WIDTH, "overflow": "truncate", "interval": 0},
-            },
-            "series": [
-                {
-                    "type": "custom",
-                    "name": "Highest score",
-                    ":renderItem": "(params, api) => whitecrow.timeline.cell(params, api)",
-                    "encode": {"x": 0, "y": 1},
-                    "data": [],
-                    "animation": False,
-                }
-            ],
-        }
-        height = f"{n_lanes * _LANE + _ABOVE + _BELOW}px"
-        self._drawn = _Drawn("Lanes", options, ["text"], height)
-
-    @property
-    def picture(self) -> int:
-        """Id of its element."""
-        return self._drawn.chart.picture.id
-
-    def show(self, buckets: Buckets, bands: Severity, column: str | None) -> None:
-        """Draw the lanes."""
-        lanes = (buckets.overall, *buckets.lanes)
-        names = [_lane_name(lane) for lane in lanes]
-        cells: list[dict[str, Any]] = []
-        table: list[tuple[float, tuple[str, ...]]] = []
-        for y, lane in enumerate(lanes):
-            levels = bands.levels(lane.max_score)
-            for x in np.flatnonzero(lane.n_rows).tolist():
-                top, flagged, rows = float(lane.max_score[x]), int(lane.flagged[x]), int(lane.n_rows[x])
-                band = BANDS[levels[x]]
-                said = f"{names[y]}\n{buckets.labels[x]}\n{band}: highest score {value(top, 5)}"
-                said += f"\n{count(flagged, 'alert')} of {count(rows, 'row')}"
-                cells.append({"value": [x, y, int(levels[x]), top], "name": said})
-                row = names[y], buckets.labels[x], value(top, 5), band, f"{flagged:,}", f"{rows:,}"
-                table.append((top, row))
-        self._drawn.show(
-            {
-                "xAxis": {"data": list(buckets.labels)},
-                "yAxis": {"data": names},
-                "series": [{"data": cells}],
-            }
-        )
-        by = (
-            "One lane for all rows" if column is None else f"One lane for all rows, then one for each value of {column}"
-        )
-        self._drawn.chart.describe(
-            f"{by}. A cell is filled the higher, the more severe the highest score of its rows is; without rows there "
-            "is no cell."
-        )
-        table.sort(key=lambda cell: -cell[0])
-        self._drawn.chart.table(
-            ["Lane", "From", "Highest score", "Severity", "Alerts", "Rows"], [row for _, row in table[:_MOST_CELLS]]
-        )
-
-
-def band_key(bands: Severity) -> None:
-    """Say which band of severity is which: its filling, its name, and its scores."""
-    cuts = [value(cut, 4) for cut in bands.cuts]
-    ranges = [f"up to {cuts[0]}", *(f"to {cut}" for cut in cuts[1:]), f"above {cuts[-1]}"]
-    with ui.element("ul").classes("wc-bands").props('aria-label="Bands of severity"'):
-        for k, (name, scores) in enumerate(zip(BANDS, ranges, strict=True)):
-            with ui.element("li"):
-                with ui.element("span").classes("wc-band").props(f"data-band={k} aria-hidden=true"):
-                    ui.element("span")
-                Text(name, "strong")
-                Text(scores)
-
-
-def _band(level: int) -> str:
+def band_name(level: int) -> str:
+    """Return the name of a band of severity by its number; a dash for -1."""
     return NOTHING if level < 0 else BANDS[level]
-
-
-def _lane_name(lane: Lane) -> str:
-    if lane.kind == "overall":
-        return "All rows"
-    if lane.kind == "others":
-        return f"{lane.n_entities:,} others"
-    return lane.name or "(empty)"
 
 
 def _merged(options: Any, partial: Any) -> Any:
@@ -315,7 +218,8 @@ def _words(name: str) -> str:
     return f"(found) => whitecrow.timeline.words('{name}', found[0]?.dataIndex)"
 
 
-def _time_axis(name: str) -> dict[str, Any]:
+def time_axis(name: str) -> dict[str, Any]:
+    """Return the axis of buckets."""
     return axis(name, kind="category", data=[], axisLabel={"hideOverlap": True}, axisTick={"show": False})
 
 

@@ -10,11 +10,14 @@ from nicegui import ui
 from whitecrow.core.errors import DataError
 from whitecrow.dashboard.explore_state import ExploreState
 from whitecrow.dashboard.parts import Text, button, card
+from whitecrow.dashboard.run_parts import run_name
 from whitecrow.dashboard.shell import Page
 from whitecrow.dashboard.threads import in_thread
-from whitecrow.dashboard.timeline_charts import LanesChart, ScoreChart, StripChart, band_key, words_of
+from whitecrow.dashboard.timeline_charts import ScoreChart, StripChart, words_of
 from whitecrow.dashboard.timeline_data import Buckets, Timeline, lane_columns, timeline
 from whitecrow.dashboard.timeline_figures import show_figures, show_influencers
+from whitecrow.dashboard.timeline_lanes import LanesChart, band_key, rarity_key
+from whitecrow.dashboard.timeline_models import MOST_MODELS, ModelLane, model_lanes, runs_alike
 from whitecrow.metrics.event_figures import EventFigures, event_figures
 from whitecrow.metrics.influencers import Influencer, influencers
 from whitecrow.metrics.severity import Severity
@@ -22,7 +25,7 @@ from whitecrow.workspace import RunRecord, Workspace
 
 __all__ = ["TimelinePanel"]
 
-_NO_LANES = ""
+_NO_LANES, _BY_RUN = "", "run"
 _RANGE = "width: 100%; min-height: 2rem; accent-color: var(--wc-accent)"
 
 
@@ -35,6 +38,7 @@ class _Drawn(NamedTuple):
     figures: EventFigures | None
     marks: tuple[Influencer, ...]
     span: str
+    models: tuple[ModelLane, ...]
 
 
 class TimelinePanel:
@@ -56,6 +60,7 @@ class TimelinePanel:
         self._run: RunRecord
         self._state: ExploreState
         self._line: Timeline
+        self._runs: list[RunRecord] = []
         self._lanes: LanesChart | None = None
 
     async def build(self, run: RunRecord, state: ExploreState, scale: str) -> None:
@@ -68,7 +73,7 @@ class TimelinePanel:
             holder = ui.element("div").classes("wc-main").style("padding: 0")
         self._asked += 1
         turn = self._asked
-        line, columns = await in_thread(_read, workspace, run, state.part)
+        line, columns, self._runs = await in_thread(_read, workspace, run, state.part)
         if turn != self._asked or holder.is_deleted:
             return  # another run or part has been chosen meanwhile
         self._line = line
@@ -94,22 +99,29 @@ class TimelinePanel:
         turn = self._asked
         own = self._run.threshold if self._run.threshold is not None else 0.0
         threshold = own if state.threshold is None else state.threshold
-        drawn = await in_thread(_draw, self._page.workspace, self._run, self._line, state, threshold)
+        with_lane = [one for one in self._runs if one.id in state.runs] if state.by_run else []
+        drawn = await in_thread(_draw, self._page.workspace, self._run, self._line, state, threshold, with_lane)
         if turn != self._asked or self._card.is_deleted:
             return  # something newer is on its way
         chosen = _chosen(drawn.strip, state.window)
         self._strip.show(drawn.strip, None if state.window is None else chosen, scale, drawn.span)
         self._score.show(drawn.detail, drawn.bands, threshold, scale, drawn.span)
-        n_lanes = 1 + len(drawn.detail.lanes)
+        n_lanes = len(drawn.models) or 1 + len(drawn.detail.lanes)
         if self._lanes is None or self._lanes.n_lanes != n_lanes:
             self._lanes_box.clear()
             with self._lanes_box:
                 self._lanes = LanesChart(self._line.axis, n_lanes)
-        # A column of the address may not be there.
-        self._lanes.show(drawn.detail, drawn.bands, state.lanes if drawn.detail.lanes else None)
+        if drawn.models:
+            self._lanes.show_models(drawn.detail.labels, drawn.models)
+        else:
+            # A column of the address may not be there.
+            self._lanes.show(drawn.detail, drawn.bands, state.lanes if drawn.detail.lanes else None)
         self._key.clear()
         with self._key:
-            band_key(drawn.bands)
+            if drawn.models:
+                rarity_key(drawn.models)
+            else:
+                band_key(drawn.bands)
         self._below.clear()
         with self._below:
             show_figures(drawn.figures, self._line)
@@ -149,25 +161,51 @@ class TimelinePanel:
 
     def _choice(self, columns: list[str]) -> None:
         # Keys of ours: a name of a column is text, and never a key of options.
-        names = {"": "None, all rows in one lane"} | {str(k): name for k, name in enumerate(columns)}
-        now = next((key for key, name in names.items() if key and name == self._state.lanes), _NO_LANES)
+        names = {_NO_LANES: "None, all rows in one lane", _BY_RUN: "Run on this data set"}
+        names |= {str(k): f"Value of {name}" for k, name in enumerate(columns)}
+        state = self._state
+        now = str(columns.index(state.lanes)) if state.lanes in columns else _BY_RUN if state.by_run else _NO_LANES
+        with ui.element("div").classes("wc-form"):
+            field = ui.select(names, label="A lane for each", value=now).props("outlined dense options-dense")
+            runs = {one.id: run_name(one) for one in self._runs}
+            chosen = ui.select(
+                runs, label="Runs that have a lane", multiple=True, value=[one for one in runs if one in state.runs]
+            ).props("outlined dense options-dense use-chips")
+            chosen.props["hint"] = f"{MOST_MODELS} at most; the run that is looked at is the first"
+            chosen.set_visibility(state.by_run)
 
         async def choose(key: str) -> None:
-            await self._change(self._state.with_(lanes=names[key] if key else None))
+            by_run = key == _BY_RUN
+            chosen.set_visibility(by_run)
+            lanes = columns[int(key)] if key and not by_run else None
+            await self._change(self._state.with_(lanes=lanes, by_run=by_run))
+            if by_run and len(chosen.value) < 2:
+                chosen.set_value(list(runs)[:MOST_MODELS])  # one lane compares with nothing
 
-        with ui.element("div").classes("wc-form"):
-            field = ui.select(names, label="A lane for each value of", value=now)
-            field.props("outlined dense options-dense").on_value_change(lambda event: choose(str(event.value)))
+        async def pick(wanted: list[str]) -> None:
+            # What the others of the address are of is another data set.
+            kept = [one for one in runs if one in wanted and one != self._run.id]
+            await self._change(self._state.with_(runs=(self._run.id, *kept[: MOST_MODELS - 1])))
+
+        field.on_value_change(lambda event: choose(str(event.value)))
+        chosen.on_value_change(lambda event: pick(list(event.value or ())))
 
     async def _show_all(self) -> None:
         await self._change(self._state.with_(window=None))
 
 
-def _read(workspace: Workspace, run: RunRecord, part: str | None) -> tuple[Timeline, list[str]]:
-    return timeline(workspace, run.id, part), lane_columns(workspace.rows(run.id))
+def _read(workspace: Workspace, run: RunRecord, part: str | None) -> tuple[Timeline, list[str], list[RunRecord]]:
+    return timeline(workspace, run.id, part), lane_columns(workspace.rows(run.id)), runs_alike(workspace, run)
 
 
-def _draw(workspace: Workspace, run: RunRecord, line: Timeline, state: ExploreState, threshold: float) -> _Drawn:
+def _draw(
+    workspace: Workspace,
+    run: RunRecord,
+    line: Timeline,
+    state: ExploreState,
+    threshold: float,
+    with_lane: list[RunRecord],
+) -> _Drawn:
     table = workspace.rows(run.id)
     places = line.inside(state.window)
     entities = table[state.lanes] if state.lanes in table.columns else None
@@ -189,6 +227,7 @@ def _draw(workspace: Workspace, run: RunRecord, line: Timeline, state: ExploreSt
         figures=figures,
         marks=influencers(told, alerts, others) if told.width else (),
         span=line.span(state.window),
+        models=model_lanes(workspace, with_lane, line, state.window, {run.id: threshold}),
     )
 
 

@@ -8,10 +8,13 @@ from numpy.typing import ArrayLike, NDArray
 from whitecrow.metrics.decisions import finite_threshold
 from whitecrow.metrics.inputs import finite_scores
 
-__all__ = ["BANDS", "Severity", "severity"]
+__all__ = ["BANDS", "RARE", "Rarity", "Severity", "rarity", "severity"]
 
 BANDS = ("low", "raised", "minor", "major", "critical")
 """The bands, the mildest first; rows of the last three are flagged."""
+
+RARE = (90.0, 99.0, 99.9, 100.0)
+"""Percentiles at which the bands of rarity end; a score of the last band is above all that it is compared with."""
 
 # Ends of the bands from the threshold, in distances between the usual score and the threshold.
 _STEPS = (-0.5, 0.0, 1.0, 4.0)
@@ -38,8 +41,65 @@ class Severity(NamedTuple):
 
     def levels(self, scores: ArrayLike) -> NDArray[np.intp]:
         """Return the number of each score's band, from 0 to 4; -1 for NaN."""
+        return _levels(self.cuts, scores)
+
+
+class Rarity(NamedTuple):
+    """Bands by rank: how rare a score is among reference scores, which makes the bands of different detectors compare.
+
+    Parameters
+    ----------
+    reference : ndarray of float64, shape [N]
+        Rising.
+    cuts : tuple of four floats
+        Rising. A score is in the band whose number is the number of cuts strictly below it; the last cut is the
+        highest reference score.
+    """
+
+    reference: NDArray[np.float64]
+    cuts: tuple[float, float, float, float]
+
+    def levels(self, scores: ArrayLike) -> NDArray[np.intp]:
+        """Return the number of each score's band, from 0 to 4; -1 for NaN."""
+        return _levels(self.cuts, scores)
+
+    def percentiles(self, scores: ArrayLike) -> NDArray[np.float64]:
+        """Return the share of reference scores below each score, from 0 to 100; NaN for NaN."""
         values = np.asarray(scores, dtype=np.float64)
-        return np.where(np.isnan(values), -1, np.searchsorted(self.cuts, values, side="left"))
+        below = 100 * np.searchsorted(self.reference, values, side="left") / len(self.reference)
+        return np.where(np.isnan(values), np.nan, below)
+
+
+def rarity(reference: ArrayLike) -> Rarity:
+    """Return the bands of rarity among scores.
+
+    A score is *low* up to the 90th percentile of the reference, *raised* up to the 99th, *minor* up to the 99.9th,
+    *major* up to the highest, and *critical* above all of them.
+
+    Parameters
+    ----------
+    reference : array_like, shape [N]
+        Scores that are usual, such as those of the training rows.
+
+    Raises
+    ------
+    DataError
+        If the scores cannot be used.
+
+    Examples
+    --------
+    >>> bands = rarity(range(10_000))
+    >>> bands.levels([5, 9500, 9950, 9995, 20_000]).tolist(), bands.percentiles([9500, 20_000]).tolist()
+    ([0, 1, 2, 3, 4], [95.0, 100.0])
+    """
+    values = np.sort(finite_scores(reference, "reference"))
+    first, second, third, fourth = np.percentile(values, RARE, method="higher").tolist()
+    return Rarity(values, (first, second, third, fourth))
+
+
+def _levels(cuts: tuple[float, ...], scores: ArrayLike) -> NDArray[np.intp]:
+    values = np.asarray(scores, dtype=np.float64)
+    return np.where(np.isnan(values), -1, np.searchsorted(cuts, values, side="left"))
 
 
 def severity(reference: ArrayLike, threshold: float) -> Severity:
