@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from whitecrow.data.traffic_stream import TrafficStream
 from whitecrow.metrics import Costs
-from whitecrow.workspace.stream import Race, ReplaySource, SimulatedSource
+from whitecrow.workspace.stream import LiveFile, Race, ReplaySource, SimulatedSource
 
 FIGURES = ("tp", "fp", "fn", "tn", "alerts", "precision", "recall", "fpr")
 
@@ -123,6 +123,35 @@ def test_a_data_set_is_played_again_to_its_end(stream, filled, console):
     costs = Costs(miss=10.0, false_alarm=1.0)
     race = Race(source, detectors(console.workspace, filled.runs), costs=costs)
     assert_totals(page, race.step(filled.dataset.rows).standings, costs)
+
+
+def test_a_live_source_without_labels_shows_alerts_and_greys_what_needs_labels(stream, filled, console, tmp_path):
+    rows = console.workspace.datasets.table(filled.dataset.id, filled.dataset.settings)
+    lines = rows.drop(filled.dataset.settings.label).write_csv().splitlines(keepends=True)
+    log = tmp_path / "log.csv"
+    log.write_text("".join(lines[:100]))
+    console.workspace.live.allow([LiveFile("firewall", log)])
+    page = stream()
+    page.get_by_role("combobox", name="Records from").select_option(label="Live: firewall")
+    for name in ("Records per second", "Seed", "Rewind to record"):
+        expect(page.get_by_role("spinbutton", name=re.compile(f"^{name}"))).to_be_disabled()
+    expect(page.get_by_role("button", name="Rewind")).to_be_disabled()
+    expect(page.get_by_text("A live source gives its records as they are written")).to_be_visible()
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("[data-wcs=standing]")).to_have_text("waiting for records to be written")
+    with log.open("a") as file:
+        file.write("".join([*lines[100:400], "no record\n"]))
+    expect(page.locator("[data-wcs=position]")).to_have_attribute("data-value", "300")
+    expect(page.locator("[data-wcs=source]")).to_contain_text("1 line was no record")
+    expect(page.get_by_text("No record so far has a label").first).to_be_visible()
+    for run in filled.runs:
+        alerts = int((console.workspace.scores(run.id).score[99:399] > run.threshold).sum())
+        assert shown(page, f"{run.id}.alerts") == alerts
+        assert shown(page, f"{run.id}.alert_rate") == alerts / 300
+        expect(page.locator(f'[data-wcs="{run.id}.tp"]')).to_have_text("–")
+        expect(page.locator(f'[data-wcs="{run.id}.cost"]')).to_have_text("–")
+    assert "source=live%3Afirewall" in page.url
+    console.workspace.live.allow([])
 
 
 def test_records_are_painted_several_times_a_second_by_keys_alone(stream):

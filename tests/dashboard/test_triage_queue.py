@@ -107,6 +107,26 @@ def test_every_view_survives_the_url(view):
     assert QueueView.of(view.filters()) == view
 
 
+@pytest.mark.parametrize("filters", [{"assigned": "mine"}, {"assigned": "nobody"}, {"assignee": "Ann <b>"}])
+def test_a_filter_on_assignees_survives_the_url(filters):
+    assert QueueView.of(filters).filters() == filters
+
+
+def test_alerts_are_mine_nobodys_or_somebodys():
+    names = {40: "Ann", 12: "Bob", 7: "Ann"}
+    whose = [one.assignees(names) for one in QUEUE]
+    assert whose == [["Ann", "Bob"], ["Ann"], []]
+
+    def left(me="", **view):
+        return [one.leader for one, who in zip(QUEUE, whose, strict=True) if QueueView(**view).concerns(who, me)]
+
+    assert left() == [40, 7, 3]
+    assert left("Bob", assigned="mine") == [40]
+    assert left("", assigned="mine") == []
+    assert left("Bob", assigned="nobody") == [3]
+    assert left("Bob", assignee="Ann") == [40, 7]
+
+
 def test_a_filter_on_a_column_survives_the_url():
     view = QueueView(column="a.b <i>", text="")
     assert view.filters() == {"values.a.b <i>": ""}

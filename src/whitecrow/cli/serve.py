@@ -31,6 +31,7 @@ def serve(
     token: str | None = None,
     allowed_host: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     allow_webhook: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    follow: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     options: Options = Options(),  # noqa: B008 - frozen
 ) -> None:
     """Serve a workspace to browsers and over HTTP: data sets, fits in the background, scores, explanations, verdicts.
@@ -53,6 +54,9 @@ def serve(
     allow_webhook
         Hosts that webhooks of alert rules may reach; none by default. A host must lead to a public address, unless
         that address is named too; localhost names this machine.
+    follow
+        Files to which other programs write and that streams may follow, each as NAME=FILE: the name is what the console
+        offers and requests say, the file is CSV, or JSON lines if it ends in .jsonl, .ndjson or .json. May be repeated.
     """
     secret = token if token is not None else os.environ.get(_TOKEN) or None
     with options.console() as console:
@@ -66,6 +70,7 @@ def serve(
             secret,
             tuple(allowed_host or ()),
             allowed_webhooks=tuple(allow_webhook or ()),
+            follow=tuple(follow or ()),
         )
 
 
@@ -78,6 +83,7 @@ def run_console(
     allowed_hosts: tuple[str, ...] = (),
     *,
     allowed_webhooks: tuple[str, ...] = (),
+    follow: tuple[str, ...] = (),
     demo: bool = False,
 ) -> None:
     """Serve a workspace until Ctrl-C; with ``demo`` it is filled with simulated traffic and fits that learn from it.
@@ -87,7 +93,7 @@ def run_console(
     MissingExtraError
         If the extra ``serve`` is not installed.
     ParameterError
-        If the server would listen beyond this machine without a token.
+        If the server would listen beyond this machine without a token, or a file cannot be followed.
     OSError
         If the port cannot be listened on.
     """
@@ -105,10 +111,12 @@ def run_console(
         raise missing_extra(error.name or "fastapi", "serve", "The server") from error
     from whitecrow.workspace import Workspace
     from whitecrow.workspace.demo import fill_with_demo
+    from whitecrow.workspace.stream import LiveFile
 
     settings = Settings(
-        host=host, port=port, token=token, allowed_hosts=allowed_hosts, allowed_webhooks=allowed_webhooks
-    )
+        host=host, port=port, token=token, allowed_hosts=allowed_hosts, allowed_webhooks=allowed_webhooks,
+        live_files=tuple(map(LiveFile.of, follow)),
+    )  # fmt: skip
 
     def check(file: Path) -> None:
         if file.suffix == ".parquet":

@@ -1,10 +1,12 @@
 """Elements of the screen *Stream*: fields that ``static/stream.js`` reads, and the nodes that it paints into.
 
 A field carries ``data-wcs-field`` with its name and ``data-wcs-value`` with what it holds at first; those that belong
-to the stream itself, and so to a link, ``data-wcs-kept``. A painted node carries ``data-wcs``.
+to the stream itself, and so to a link, ``data-wcs-kept``; those that make sense for some sources only, their kinds in
+``data-wcs-for``. A painted node carries ``data-wcs``, and what needs labels stands in ``data-wcs-truth``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from nicegui import ui
 
@@ -13,16 +15,20 @@ from whitecrow.dashboard.formats import NOTHING
 from whitecrow.dashboard.parts import Text, card, details, heading, small_table
 from whitecrow.dashboard.run_parts import run_name
 from whitecrow.workspace import DatasetRecord, RunRecord
+from whitecrow.workspace.stream import LiveFile
 
 __all__ = [
+    "PLAYED",
     "action",
     "confusion",
     "cost_chart",
     "number_field",
     "rules_field",
     "source_field",
+    "source_note",
     "standings_card",
     "stream_tiles",
+    "truth",
 ]
 
 _FIELD = (
@@ -44,28 +50,37 @@ _FIGURES: Mapping[str, str] = {
     "recall": "Recall",
     "fpr": "False-positive rate",
     "alerts": "Alerts",
+    "alert_rate": "Alert rate",
     "cost": "Cost so far",
     "nothing": "saved vs nothing",
     "everything": "saved vs everything",
 }
 
 
-def action(text: str, does: str, *, primary: bool = False) -> None:
+PLAYED = "simulation replay"
+"""Sources that have a speed and a way back; a live one has neither."""
+
+
+def action(text: str, does: str, *, primary: bool = False, kinds: str = "") -> None:
     """Show a button that the script of the page answers to: ``does`` is a method of its race."""
     # Not a button of Quasar, which would set its label back.
     made = Text(text, "button").classes("q-btn wc-button").props(f"type=button data-wcs-do={does} data-wcs={does}")
     made.style("cursor: pointer; min-width: 5.5rem")
+    if kinds:
+        made.props["data-wcs-for"] = kinds
     if primary:
         made.classes("wc-primary")
 
 
 def number_field(
-    name: str, title: str, given: float, *, low: float, high: float, step: str = "1", kept: bool = True
+    name: str, title: str, given: float, *, low: float, high: float, step: str = "1", kept: bool = True, kinds: str = ""
 ) -> None:
-    """Show a field of a number from ``low`` to ``high``; with ``kept`` it is part of the address."""
+    """Show a field of a number; with ``kept`` it is part of the address, with ``kinds`` it is for these sources."""
     with ui.element("label").style("display: block"):
         Text(title).classes("wc-muted").style("display: block; font-size: 0.8125rem")
-        _input(name, given, low, high, step, kept=kept)
+        made = _input(name, given, low, high, step, kept=kept)
+        if kinds:
+            made.props["data-wcs-for"] = kinds
 
 
 def _input(name: str, given: float, low: float | None, high: float | None, step: str, *, kept: bool) -> ui.element:
@@ -80,16 +95,35 @@ def _input(name: str, given: float, low: float | None, high: float | None, step:
     return made
 
 
-def source_field(datasets: Sequence[DatasetRecord]) -> None:
-    """Show the choice between the simulation and a data set that is played again."""
-    with ui.element("label").style("display: block"):
-        Text("Records from").classes("wc-muted").style("display: block; font-size: 0.8125rem")
-        made = ui.element("select").style(_FIELD).props("data-wcs-field=source data-wcs-kept")
+def source_field(datasets: Sequence[DatasetRecord], live: Sequence[LiveFile]) -> None:
+    """Show the choice between the simulation, a data set that is played again, and a file that grows."""
+    offered = {"": "The simulated network, without end"}
+    offered |= {f"live:{one.name}": f"Live: {one.name}" for one in live}
+    offered |= {one.id: f"Replay of {one.name}" for one in datasets}
+    _choice("source", "Records from", offered)
+    if live:
+        begins = {"": "with what is written from now on", "beginning": "with the beginning of the file"}
+        _choice("begin", "The live source begins", begins).props["data-wcs-only"] = "tail"
+
+
+def _choice(name: str, title: str, offered: Mapping[str, str]) -> ui.element:
+    with ui.element("label").style("display: block") as label:
+        Text(title).classes("wc-muted").style("display: block; font-size: 0.8125rem")
+        made = ui.element("select").style(_FIELD).props(f"data-wcs-field={name} data-wcs-kept")
         made.props["data-wcs-value"] = ""
         with made:
-            Text("The simulated network, without end", "option").props["value"] = ""
-            for one in datasets:
-                Text(f"Replay of {one.name}", "option").props["value"] = one.id
+            for value, words in offered.items():
+                Text(words, "option").props["value"] = value
+    return label
+
+
+def source_note(live: Sequence[LiveFile]) -> None:
+    """Show why some fields are out of use, what became of a live source, and how one is allowed if there is none."""
+    Text("", "p").classes("wc-muted").props("id=wcs-limits data-wcs=limits hidden")
+    Text("", "p").classes("wc-warning").props("data-wcs=source hidden")
+    if not live:
+        how = "Files that grow can be followed live once the operator names them: whitecrow serve --follow NAME=FILE"
+        Text(how, "p").classes("wc-muted")
 
 
 def rules_field() -> None:
@@ -118,7 +152,7 @@ def standings_card(runs: Sequence[RunRecord]) -> None:
 
         def threshold() -> None:
             made = _input(f"threshold.{run.id}", run.threshold or 0.0, None, None, "any", kept=False)
-            made.style("width: 8rem")
+            made.style("width: 6.5rem")
             made.props["aria-label"] = f"Threshold of {run_name(run)}"
 
         return [named, threshold, *(_painted(f"{run.id}.{name}") for name in _FIGURES)]
@@ -128,6 +162,18 @@ def standings_card(runs: Sequence[RunRecord]) -> None:
         small_table(heads, map(row, runs), label="Standings", right=range(2, len(heads)))
         text = "Another threshold holds from the next record on; what was decided before stays. To see the past with "
         Text(text + "it, rewind.", "p").classes("wc-muted")
+
+
+@contextmanager
+def truth() -> Iterator[None]:
+    """Hold what only labels can tell: it is greyed, with the reason, while no record has one."""
+    with ui.element("div").style("width: 100%").props("data-wcs-truth"):
+        reason = (
+            "No record so far has a label, so nobody knows which decisions were right and what they cost. Alerts and "
+            "their rates stand above."
+        )
+        Text(reason, "p").classes("wc-muted").props("data-wcs-untold hidden").style("padding-bottom: 0.75rem")
+        yield
 
 
 def confusion(run: RunRecord) -> None:

@@ -133,7 +133,7 @@ def load_alerts(workspace: Workspace, key: str, part: str | None) -> AlertList:
     workspace : Workspace
     key : str
         Id of a run that is done and has a data set.
-    part : {"train", "test", "left out"} or None
+    part : {"train", "test", "left out", "validation"} or None
         None is the test rows, or all rows where every row trained.
 
     Raises

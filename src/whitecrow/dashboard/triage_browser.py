@@ -8,16 +8,18 @@ GUARD_KEYS = """window.wcTriage ??= (window.addEventListener("keydown", (event) 
   const on = event.target instanceof Element ? event.target : document.body;
   if (on.closest("input, textarea, [contenteditable=true]") || event.ctrlKey || event.metaKey || event.altKey) return;
   const key = event.key.toLowerCase();
-  const note = key === "e" && !document.querySelector(".q-dialog__inner") && document.querySelector("[data-wc-note]");
+  const field = { e: "[data-wc-note]", a: "[data-wc-assignee]" }[key];
+  const note = field && !document.querySelector(".q-dialog__inner") && document.querySelector(field);
   if (note) {
     event.preventDefault();
     note.focus();
+    if (key === "a") note.select();
   }
   const judges = event.repeat && "ynuz".includes(key);
   if (note || judges || (key === "enter" && on.closest("a, summary"))) event.stopImmediatePropagation();
 }, true), true)"""
-"""A key that is held down judges once. A link or a summary that has the focus keeps its Enter. The note gets the focus
-at once: by way of the server, what is typed next would be taken for verdicts."""
+"""A key that is held down judges once. A link or a summary that has the focus keeps its Enter. Note and
+assignee get the focus at once: by way of the server, what is typed next would be taken for verdicts."""
 
 READ_NAME = f"(() => {{ try {{ return localStorage.getItem('{_NAME}'); }} catch {{ return null; }} }})()"
 """The name that this browser keeps, if any."""

@@ -7,6 +7,7 @@ from nicegui import ui
 from whitecrow.dashboard.formats import NOTHING, age, count, percent, value
 from whitecrow.dashboard.parts import Text, button, card, facts, heading, small_table
 from whitecrow.dashboard.triage_alerts import AlertList, Reasons, cell
+from whitecrow.dashboard.triage_assignee import AssigneeField
 from whitecrow.dashboard.triage_queue import Alert
 from whitecrow.workspace.feedback import Verdict
 
@@ -24,7 +25,7 @@ _SHOWN = 8  # columns
 _MOST_ROWS = 50  # of a group
 _KEYS = {
     "Y": "confirm", "N": "dismiss", "U": "unsure", "Z": "undo", "J": "next", "K": "previous", "E": "note",
-    "G": "group", "Enter": "explanation",
+    "A": "assignee", "G": "group", "Enter": "explanation",
 }  # fmt: skip
 _DIFFERING = 4  # columns in which the rows of a group are told apart
 
@@ -50,6 +51,12 @@ class AlertCard:
     undo, step, explain, note_left : functions
         Called when a verdict is to be undone, with 1 or -1 to go on or back, to open the record, and when the note is
         left.
+    assign, take : functions
+        Called with the name of who is to look at the alert, and when its reviewer takes it.
+
+    Attributes
+    ----------
+    assignee : AssigneeField
     """
 
     def __init__(
@@ -59,6 +66,8 @@ class AlertCard:
         step: Callable[[int], Awaitable[None]],
         explain: Act,
         note_left: Act,
+        assign: Callable[[str], Awaitable[None]],
+        take: Act,
     ) -> None:
         self._expanded = False
         self._group: tuple[AlertList, Alert, Mapping[int, Verdict]] | None = None
@@ -81,6 +90,7 @@ class AlertCard:
                     button("Full explanation", explain).props("aria-keyshortcuts=Enter"),
                 ]
             _keys()
+            self.assignee = AssigneeField(assign, take)
             self._figures = ui.element("div").style("width: 100%")
             with ui.element("div"):
                 heading(3, "Why it is an alert")

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import cast, get_args
 
 from nicegui import ui
 
@@ -9,17 +10,17 @@ from whitecrow.dashboard.formats import NOTHING, count, value
 from whitecrow.dashboard.parts import Text, button, card
 from whitecrow.dashboard.triage_alerts import AlertList
 from whitecrow.dashboard.triage_detail import MARKS, mark
-from whitecrow.dashboard.triage_queue import Alert, QueueView
+from whitecrow.dashboard.triage_queue import Alert, Assigned, QueueView
 from whitecrow.metrics import Costs
 from whitecrow.workspace.feedback import Verdict
 
 __all__ = ["QueueCard"]
 
-"""What outcomes cost until somebody says so."""
-
 _LINES = 12
 _ALL, _ANY = "all", ""
-_HEADS = ("Alert", "Score", "Alike", "State", "By")
+_HEADS = ("Alert", "Score", "Alike", "State", "By", "Assigned to")
+_WHOSE = {_ALL: "Anybody or nobody", "mine": "Me", "nobody": "Nobody"}
+_NAMED = "name "
 
 
 class QueueCard:
@@ -55,12 +56,14 @@ class QueueCard:
         self._shown: Sequence[Alert] = ()
         self._first = 0
         self._held: Mapping[int, Verdict] = {}
+        self._assignees: Mapping[int, str] = {}
         self._at: int | None = None
 
     def _fields(self) -> None:
         states = {_ALL: "All states"} | {name: mark(name) for name in MARKS}
         with ui.element("div").classes("wc-form"):
             self._state = _select("State", states)
+            self._whose = _select("Assigned to", _WHOSE)
             self._order = _select("Sort by", {"score": "Anomaly score", "saving": "Expected cost"})
             self._column = _select("Column", {"": "Any column"})
             self._text = ui.input("Text in the column").props("outlined dense debounce=300 maxlength=200")
@@ -70,13 +73,23 @@ class QueueCard:
             self._radius.props("outlined dense debounce=300").props["hint"] = "Usual spreads, over all features"
             self._miss = ui.number("Cost of a miss", min=0).props("outlined dense debounce=300")
             self._false = ui.number("Cost of a false alarm", min=0).props("outlined dense debounce=300")
-        for field in (self._state, self._order, self._column, self._text, self._k, self._grouped, self._radius):
+        for field in (
+            self._state,
+            self._whose,
+            self._order,
+            self._column,
+            self._text,
+            self._k,
+            self._grouped,
+            self._radius,
+        ):
             field.on_value_change(lambda: None if self._filling else self._changed())
         for field in (self._miss, self._false):
             field.on_value_change(lambda: None if self._filling else self._cost_changed())
 
     async def _changed(self) -> None:
         column = self._columns[int(self._column.value)] if self._column.value else ""
+        whose = str(self._whose.value)
         await self._viewed(
             replace(
                 self._view,
@@ -87,6 +100,8 @@ class QueueCard:
                 k=max(1, int(self._k.value)) if self._k.value else self._view.k,
                 column=column,
                 text=str(self._text.value or "") if column else "",
+                assigned=cast("Assigned", whose) if whose in get_args(Assigned) else None,
+                assignee=whose.removeprefix(_NAMED) if whose.startswith(_NAMED) else "",
             )
         )
 
@@ -120,10 +135,14 @@ class QueueCard:
         self._grouped.props["title"] = "" if can_group or found is None else found.ungrouped
         self._filling = False
 
-    def set(self, view: QueueView, costs: Costs) -> None:
-        """Show how the queue is looked at."""
+    def set(self, view: QueueView, costs: Costs, names: Sequence[str]) -> None:
+        """Show how the queue is looked at, and offer the alerts of these people."""
         self._filling = True
         self._view = view
+        # The name of a link is offered too, though nobody of that name may have an alert.
+        people = [*names, *([view.assignee] if view.assignee and view.assignee not in names else [])]
+        whose = view.assigned or (_NAMED + view.assignee if view.assignee else _ALL)
+        self._whose.set_options(_WHOSE | {_NAMED + name: name for name in people}, value=whose)
         self._state.set_value(view.state or _ALL)
         self._order.set_value(view.order)
         place = self._columns.index(view.column) if view.column in self._columns else 0
@@ -141,7 +160,13 @@ class QueueCard:
         self._filling = False
 
     def show(
-        self, queue: Sequence[Alert], place: int | None, held: Mapping[int, Verdict], total: int, listed: int
+        self,
+        queue: Sequence[Alert],
+        place: int | None,
+        held: Mapping[int, Verdict],
+        assignees: Mapping[int, str],
+        total: int,
+        listed: int,
     ) -> None:
         """Show the part of the queue that holds the alert under review.
 
@@ -152,10 +177,12 @@ class QueueCard:
             Of the alert under review; None if the queue is empty.
         held : mapping of int to Verdict
             The verdicts that hold, by row.
+        assignees : mapping of int to str
+            Who is to look at which row.
         total, listed : int
             Rows that are flagged, and how many of them are listed.
         """
-        self._shown, self._held = queue, held
+        self._shown, self._held, self._assignees = queue, held, assignees
         self._at = None if place is None else queue[place].leader
         self._first = 0 if place is None else place // _LINES * _LINES
         rows = sum(len(alert.rows) for alert in queue)
@@ -188,6 +215,7 @@ class QueueCard:
                 "alone" if len(alert.rows) == 1 else count(len(alert.rows), "row"),
                 state,
                 NOTHING if last is None else last.reviewer or NOTHING,
+                ", ".join(alert.assignees(self._assignees)) or NOTHING,
             )
             for cell, text in zip(cells, shown, strict=True):
                 cell.set_text(text)
@@ -209,7 +237,7 @@ def _table(
                     with ui.element("th").props("scope=row"):
                         chosen = button("", lambda k=k: choose(k), small=True)
                     score = Text("", "td").classes("wc-n")
-                    cells = (score, Text("", "td"), Text("", "td"), Text("", "td").classes("wc-break"))
+                    cells = (score, *(Text("", "td").classes("wc-break" if k > 1 else "") for k in range(4)))
                 line.set_visibility(False)
                 lines.append((line, chosen, cells))
     return lines

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from whitecrow.metrics import Costs
 
-__all__ = ["Alert", "Order", "QueueView", "alerts_of", "next_new", "ordered", "place_of", "saving_of"]
+__all__ = ["Alert", "Assigned", "Order", "QueueView", "alerts_of", "next_new", "ordered", "place_of", "saving_of"]
 
 Order = Literal["score", "saving"]
+Assigned = Literal["mine", "nobody"]
 _STATES = ("new", "confirmed", "dismissed", "unsure")
 _VALUES = "values."
 _FIRST_K = 100
@@ -46,6 +47,10 @@ class Alert:
         given = {verdicts.get(row, "new") for row in self.rows}
         return given.pop() if len(given) == 1 else "new"
 
+    def assignees(self, names: Mapping[int, str]) -> list[str]:
+        """Return who is to look at any of the rows, each once."""
+        return list(dict.fromkeys(names[row] for row in self.rows if row in names))
+
     def reviewed(self, verdicts: Mapping[int, str]) -> int:
         """Return how many of the rows have a verdict."""
         return sum(row in verdicts for row in self.rows)
@@ -69,6 +74,10 @@ class QueueView:
         Alerts that the live precision is of, the most anomalous ones; at least 1.
     column, text : str
         Text that the first row of an alert has in a column, whatever the case of its letters; an empty one is in all.
+    assigned : {"mine", "nobody"} or None
+        Alerts of whoever looks at the page, or of nobody; those of all by default.
+    assignee : str
+        Alerts of somebody else by name; empty for those that ``assigned`` says.
     at : int or None
         Row that is under review; by default the first of the queue.
     """
@@ -80,12 +89,16 @@ class QueueView:
     k: int = _FIRST_K
     column: str = ""
     text: str = ""
+    assigned: Assigned | None = None
+    assignee: str = ""
     at: int | None = None
 
     @classmethod
     def of(cls, filters: Mapping[str, str]) -> Self:
         """Return the view of the filters of a URL; what is malformed is left out."""
         state, order = filters.get("state"), filters.get("order")
+        assigned = filters.get("assigned")
+        known = assigned in get_args(Assigned)
         column = next((name for name in filters if name.startswith(_VALUES) and name != _VALUES), "")
         return cls(
             state=state if state in _STATES else None,
@@ -95,8 +108,18 @@ class QueueView:
             k=_whole(filters.get("k", "")) or _FIRST_K,
             column=column.removeprefix(_VALUES),
             text=filters.get(column, ""),
+            assigned=cast("Assigned", assigned) if known else None,
+            assignee="" if known else " ".join(filters.get("assignee", "").split()),
             at=_whole(filters.get("at", "")),
         )
+
+    def concerns(self, assignees: Sequence[str], me: str) -> bool:
+        """Return whether an alert with these assignees is looked for by whoever is called ``me``."""
+        if self.assigned == "nobody":
+            return not assignees
+        if self.assigned == "mine":
+            return bool(me) and me in assignees
+        return not self.assignee or self.assignee in assignees
 
     def filters(self) -> dict[str, str]:
         """Return the filters of a URL; the view that is there at first has none."""
@@ -111,6 +134,10 @@ class QueueView:
             found["k"] = str(self.k)
         if self.column:
             found[_VALUES + self.column] = self.text
+        if self.assigned is not None:
+            found["assigned"] = self.assigned
+        elif self.assignee:
+            found["assignee"] = self.assignee
         if self.at is not None:
             found["at"] = str(self.at)
         return found

@@ -1,4 +1,7 @@
-"""Verdicts on alerts: stored with the model and the threshold that they were given on, undone, never overwritten."""
+"""Verdicts on alerts: stored with the model and the threshold that they were given on, undone, never overwritten.
+
+Beside them stands who is to look at an alert (:mod:`whitecrow.workspace.assignments`).
+"""
 
 import sqlite3
 from collections.abc import Iterable
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 
 from whitecrow.core.errors import DataError, ParameterError
 from whitecrow.core.parameters import Natural, check
+from whitecrow.workspace.assignments import LONGEST_NAME, Assignment, Assignments, tidy_name
 from whitecrow.workspace.database import Database, WorkspaceError, now
 
 __all__ = ["Feedback", "Verdict", "VerdictName"]
@@ -18,7 +22,6 @@ __all__ = ["Feedback", "Verdict", "VerdictName"]
 VerdictName = Literal["new", "confirmed", "dismissed", "unsure"]
 _FEWEST = 4  # of each verdict, to teach and to measure on
 _NOTE_LENGTH = 10_000
-_NAME_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Verdict:
 
 
 class Feedback:
-    """The verdicts of a workspace. The last one on a row that is not undone holds.
+    """The verdicts of a workspace, and who is to look at what. The last one on a row that is not undone holds.
 
     Parameters
     ----------
@@ -70,6 +73,7 @@ class Feedback:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._assignments = Assignments(database)
 
     def give(
         self,
@@ -80,6 +84,7 @@ class Feedback:
         scores: NDArray[np.float64],
         note: str = "",
         reviewer: str = "",
+        assignee: str | None = None,
     ) -> list[Verdict]:
         """Record a verdict on one row or on several alike, all or none.
 
@@ -95,6 +100,8 @@ class Feedback:
             Scores of all rows of the run.
         note, reviewer : str
             In the reviewer's words, and who it is.
+        assignee : str, optional
+            Who is to look at the rows from now on, empty for nobody; by default that stays as it is.
 
         Raises
         ------
@@ -104,13 +111,10 @@ class Feedback:
             If the run has no model.
         """
         check("give", "verdict", verdict, VerdictName)
-        chosen = list(dict.fromkeys(rows))
-        for row in chosen:
-            check("give", "row", row, Natural)
-        if not chosen or max(chosen) >= len(scores):
-            raise ParameterError(f"A verdict is on rows from 0 to {len(scores) - 1}; given were {chosen[:5]}.")
-        if len(note) > _NOTE_LENGTH or len(reviewer) > _NAME_LENGTH:
-            raise ParameterError(f"A note has at most {_NOTE_LENGTH} characters, a reviewer's name {_NAME_LENGTH}.")
+        chosen = _rows(rows, len(scores))
+        if len(note) > _NOTE_LENGTH or len(reviewer) > LONGEST_NAME:
+            raise ParameterError(f"A note has at most {_NOTE_LENGTH} characters, a reviewer's name {LONGEST_NAME}.")
+        name = None if assignee is None else tidy_name(assignee)
         with self._database.writing() as connection:
             model = connection.execute("SELECT version, threshold, state FROM runs WHERE id = ?", (run,)).fetchone()
             if model is None or model["state"] != "done":
@@ -125,12 +129,56 @@ class Feedback:
                 for row in chosen
             ]
             self._database.note(connection, f"verdict {verdict}", run, reviewer, {"rows": chosen})
+            if name is not None:
+                self._assignments.give(connection, run, chosen, name, reviewer, at)
             marks = ", ".join("?" * len(ids))
             found = connection.execute(f"SELECT * FROM verdicts WHERE id IN ({marks}) ORDER BY id", ids).fetchall()
         return [_verdict(row) for row in found]
 
-    def undo(self, run: str, *, reviewer: str | None = None) -> list[Verdict]:
-        """Take back the last verdict on a run, on all rows that it was given on at once; return what was undone.
+    def assign(
+        self, run: str, rows: Iterable[int], assignee: str, *, n_rows: int, reviewer: str = ""
+    ) -> list[Assignment]:
+        """Say who is to look at rows, all or none; their verdicts stay as they are.
+
+        Parameters
+        ----------
+        run : str
+            Id of a run that is done.
+        rows : iterable of int
+            Rows of the data set, from 0.
+        assignee : str
+            At most 200 characters; empty for nobody.
+        n_rows : int
+            Rows of the data set.
+        reviewer : str
+            Who says so.
+
+        Raises
+        ------
+        ParameterError
+            If a row is not there, or a name is too long.
+        WorkspaceError
+            If the run has no model.
+        """
+        chosen, name = _rows(rows, n_rows), tidy_name(assignee)
+        if len(reviewer) > LONGEST_NAME:
+            raise ParameterError(f"A reviewer's name has at most {LONGEST_NAME} characters.")
+        with self._database.writing() as connection:
+            model = connection.execute("SELECT state FROM runs WHERE id = ?", (run,)).fetchone()
+            if model is None or model["state"] != "done":
+                raise WorkspaceError(f"There is no model of a run {run!r} whose alerts could be assigned.")
+            return self._assignments.give(connection, run, chosen, name, reviewer, now())
+
+    def assigned(self, run: str) -> dict[int, Assignment]:
+        """Return who is to look at each row that somebody is to look at."""
+        return self._assignments.current(run)
+
+    def names(self) -> list[str]:
+        """Return at most 200 names of who has been assigned to or has judged anything, the most recent first."""
+        return self._assignments.names()
+
+    def undo(self, run: str, *, reviewer: str | None = None) -> list[Verdict | Assignment]:
+        """Take back the last verdict or assignment on a run, on all rows that it was given on at once.
 
         Parameters
         ----------
@@ -138,24 +186,36 @@ class Feedback:
             Id of the run.
         reviewer : str, optional
             Only this reviewer's.
+
+        Returns
+        -------
+        list of Verdict or Assignment
+            What was undone, both where they were given together; empty if there was nothing.
         """
         whose, names = ("", ()) if reviewer is None else (" AND reviewer = ?", (reviewer,))
         with self._database.writing() as connection:
-            last = connection.execute(
-                f"SELECT at, reviewer FROM verdicts WHERE run = ? AND undone IS NULL{whose} ORDER BY id DESC LIMIT 1",
-                (run, *names),
-            ).fetchone()
-            if last is None:
+            lasts = [
+                connection.execute(
+                    f"SELECT at, reviewer FROM {table} WHERE run = ? AND undone IS NULL{whose} "
+                    "ORDER BY id DESC LIMIT 1",
+                    (run, *names),
+                ).fetchone()
+                for table in ("verdicts", "assignments")
+            ]
+            if not (there := [one for one in lasts if one is not None]):
                 return []
+            last, at = max(there, key=lambda one: one["at"]), now()
             found = connection.execute(
                 "UPDATE verdicts SET undone = ? WHERE run = ? AND at = ? AND reviewer = ? AND undone IS NULL "
                 "RETURNING *",
-                (now(), run, last["at"], last["reviewer"]),
+                (at, run, last["at"], last["reviewer"]),
             ).fetchall()
-            self._database.note(
-                connection, "verdict undone", run, last["reviewer"], {"rows": [r["row"] for r in found]}
-            )
-        return sorted((_verdict(row) for row in found), key=lambda v: v.id)
+            if found:
+                self._database.note(
+                    connection, "verdict undone", run, last["reviewer"], {"rows": [r["row"] for r in found]}
+                )
+            freed = self._assignments.undo(connection, run, last["at"], last["reviewer"], at)
+        return [*sorted((_verdict(row) for row in found), key=lambda v: v.id), *freed]
 
     def all(self, run: str) -> list[Verdict]:
         """Return all verdicts on a run that are not undone, the earliest first."""
@@ -169,12 +229,20 @@ class Feedback:
         return {row: verdict for row, verdict in last.items() if verdict.verdict != "new"}
 
     def table(self, run: str) -> pl.DataFrame:
-        """Return the verdicts that hold as a table, for export."""
-        held = sorted(self.current(run).values(), key=lambda v: v.row)
+        """Return the verdicts that hold as a table, for export, with who is to look at each row.
+
+        A row that is assigned and has no verdict is *new*; it has no score, threshold or version.
+        """
+        held, assigned = self.current(run), self.assigned(run)
         names = ("row", "verdict", "note", "reviewer", "score", "threshold", "version", "at")
-        types = (pl.Int64, pl.String, pl.String, pl.String, pl.Float64, pl.Float64, pl.String, pl.String)
-        data = {name: [getattr(verdict, name) for verdict in held] for name in names}
-        return pl.DataFrame(data, schema=dict(zip(names, types, strict=True)))
+        types = (pl.Int64, pl.String, pl.String, pl.String, pl.Float64, pl.Float64, pl.String, pl.String, pl.String)
+        lines = [
+            (*(getattr(held[row], name) for name in names), None if row not in assigned else assigned[row].assignee)
+            if row in held
+            else (row, "new", "", assigned[row].reviewer, None, None, None, assigned[row].at, assigned[row].assignee)
+            for row in sorted({*held, *assigned})
+        ]
+        return pl.DataFrame(lines, schema=dict(zip((*names, "assignee"), types, strict=True)), orient="row")
 
     def labels(self, run: str, n_rows: int, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the verdicts as labels, and which reviewed rows are held out to measure on.
@@ -215,6 +283,15 @@ class Feedback:
                 )
             held_out.append(rng.permutation(rows)[: len(rows) // 2])
         return labels, np.sort(np.concatenate(held_out))
+
+
+def _rows(rows: Iterable[int], n: int) -> list[int]:
+    chosen = list(dict.fromkeys(rows))
+    for row in chosen:
+        check("give", "row", row, Natural)
+    if not chosen or max(chosen) >= n:
+        raise ParameterError(f"Feedback is on rows from 0 to {n - 1}; given were {chosen[:5]}.")
+    return chosen
 
 
 def _verdict(row: sqlite3.Row) -> Verdict:

@@ -172,7 +172,7 @@ def check_attacks_change(runner):
 
 
 def test_only_a_simulation_has_attacks(rows):
-    with pytest.raises(DataError, match="this race replays records"):
+    with pytest.raises(DataError, match="replayed or live"):
         race(rows).set_attacks(0.1)
 
 

@@ -209,3 +209,83 @@ def test_what_cannot_be_followed_is_refused(tail, log, tmp_path):
     write(log, "a,a\n1,2\n", "w")
     with pytest.raises(DataError, match="must name each column once"):
         tail(log).take(1)
+
+
+def test_from_the_end_only_what_is_written_from_now_on_comes(tail, log):
+    write(log, "3,unfin")
+    source = tail(log)
+    source.begin(at_end=True)
+    assert source.take(10).height == 0
+    write(log, "ished\n4,w\n")
+    assert source.take(10).rows() == [(3.0, "unfinished"), (4.0, "w")]
+    source.seek(1)
+    assert source.take(10).rows() == [(4.0, "w")]
+    source.seek(0)
+    assert source.take(10).height == 2
+    assert (source.position, source.bad_lines) == (2, 0)
+    write(log, "a,b\n5,new\n", "w")
+    assert source.take(10).rows() == [(5.0, "new")]
+    assert source.restarts == 1
+
+
+def test_from_the_end_of_a_file_without_a_header_all_comes(tail, tmp_path):
+    path = tmp_path / "log.csv"
+    write(path, "a,")
+    source = tail(path)
+    source.begin(at_end=True)
+    write(path, "b\n1,x\n")
+    assert source.take(10).rows() == [(1.0, "x")]
+
+
+def test_json_lines_are_followed_from_the_end_too(tail, tmp_path):
+    path = tmp_path / "log.jsonl"
+    write(path, '{"a": 1}\n' * 3)
+    source = tail(path)
+    source.begin(at_end=True)
+    assert source.take(10).height == 0
+    write(path, '{"a": 2}\n')
+    assert source.take(10).to_dict(as_series=False) == {"a": [2.0]}
+
+
+def test_an_optional_label_that_the_file_lacks_leaves_records_without_labels(tail, log):
+    source = tail(log, label="truth", label_optional=True)
+    assert source.take(1).columns == ["a", "b"]
+    assert source.label_column is source.family_column is None
+    named = tail(log, label="b", label_optional=True, normal=("x",))
+    assert named.take(2)["b"].to_list() == [0, 1]
+
+
+@pytest.mark.parametrize(("name", "text"), [("log.csv", "a,b\n1,2\n"), ("log.jsonl", '{"a": 1, "b": 2}\n')])
+def test_a_file_without_a_required_column_is_refused(tail, tmp_path, name, text):
+    write(tmp_path / name, text)
+    source = tail(tmp_path / name, schema={"a": pl.Float64}, required=("a", "rate"))
+    with pytest.raises(DataError, match=r"has no column 'rate'\. Its columns are: a, b"):
+        source.take(1)
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|", ","])
+def test_the_delimiter_is_told_by_the_first_line(tail, tmp_path, mark):
+    write(tmp_path / "log.csv", f"a{mark}b{mark}c d\n1{mark}x{mark}2\n")
+    assert tail(tmp_path / "log.csv", delimiter=None).take(1).rows() == [(1.0, "x", 2.0)]
+
+
+def test_columns_outside_the_schema_are_text_if_nothing_is_to_be_inferred(tail, log):
+    write(log, "x,9\n")
+    source = tail(log, schema={"b": pl.String}, infer=False)
+    assert source.take(9)["a"].to_list() == ["1", "2", "x"]
+    assert source.bad_lines == 0
+
+
+def test_truth_values_may_be_written_as_digits(tail, tmp_path):
+    write(tmp_path / "log.csv", "a\n1\n0\ntrue\n2\n")
+    source = tail(tmp_path / "log.csv", schema={"a": pl.Boolean})
+    assert source.take(9)["a"].to_list() == [True, False, True]
+    assert source.bad_lines == 1
+
+
+def test_a_later_file_of_another_width_is_refused(tail, log):
+    source = tail(log)
+    source.take(10)
+    write(log, "a,b,c\n", "w")
+    with pytest.raises(DataError, match="replaced by a file with the columns a, b, c"):
+        source.take(10)

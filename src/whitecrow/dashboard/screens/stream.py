@@ -1,4 +1,4 @@
-"""Several detectors race on one stream of records, simulated or replayed, with what each catches and costs so far.
+"""Several detectors race on records that are simulated, replayed or live, with what each catches and costs so far.
 
 The elements are made here. ``static/stream.js`` speaks with the server's websocket and paints the figures into the
 nodes that carry ``data-wcs``, whose ``data-value`` holds each figure with all its digits: nothing of the page's own
@@ -17,14 +17,17 @@ from whitecrow.dashboard.run_parts import run_name
 from whitecrow.dashboard.shell import Page, Screen
 from whitecrow.dashboard.state import DEFAULT_COSTS, ViewState
 from whitecrow.dashboard.stream_parts import (
+    PLAYED,
     action,
     confusion,
     cost_chart,
     number_field,
     rules_field,
     source_field,
+    source_note,
     standings_card,
     stream_tiles,
+    truth,
 )
 from whitecrow.dashboard.threads import in_thread
 from whitecrow.data.traffic_stream import USUAL_MIX
@@ -96,26 +99,33 @@ class _Stream:
 
     def _controls(self, datasets: list[DatasetRecord]) -> None:
         costs = self._page.state.costs or DEFAULT_COSTS
+        live, simulated = self._page.workspace.live.all(), "simulation"
         with card("The stream"):
             with ui.element("div").classes("wc-row"):
                 action("Start", "toggle", primary=True)
                 action("Step", "step")
-                action("Rewind", "rewind")
+                action("Rewind", "rewind", kinds=PLAYED)
                 action("Stop", "close")
                 Text("…").classes("wc-muted").props("data-wcs=standing")
             stream_tiles()
             with ui.element("div").classes("wc-form"):
-                number_field("rate", "Records per second, 1 to 10,000", 1000, low=1, high=10_000, step="any")
+                number_field(
+                    "rate", "Records per second, 1 to 10,000", 1000, low=1, high=10_000, step="any", kinds=PLAYED
+                )
                 number_field("step", "Records of a step", 1, low=1, high=10_000, kept=False)
-                number_field("rewind", "Rewind to record", 0, low=0, high=10**12, kept=False)
-                source_field(datasets)
+                number_field("rewind", "Rewind to record", 0, low=0, high=10**12, kept=False, kinds=PLAYED)
+                source_field(datasets, live)
+            source_note(live)
             rules_field()
             with details("Attacks and seed of the simulation", opened=True):
                 with ui.element("div").classes("wc-form"):
-                    number_field("seed", "Seed", 0, low=0, high=2**32 - 1)
-                    number_field("attack_rate", "Attacks, % of the records", 2, low=0, high=50, step="any")
+                    number_field("seed", "Seed", 0, low=0, high=2**32 - 1, kinds=simulated)
+                    number_field(
+                        "attack_rate", "Attacks, % of the records", 2, low=0, high=50, step="any", kinds=simulated
+                    )
                     week = self._week_rows(datasets)
-                    number_field("week_rows", "Connections in a week", week, low=_LEAST_WEEK, high=_MOST_WEEK)
+                    title = "Connections in a week"
+                    number_field("week_rows", title, week, low=_LEAST_WEEK, high=_MOST_WEEK, kinds=simulated)
                 text = (
                     "Columns that count over time depend on how dense the traffic is: leave it as it was in the data "
                     "that the detectors learnt from. The traffic is invented: no evidence about a real network."
@@ -123,7 +133,9 @@ class _Stream:
                 Text(text, "p").classes("wc-muted")
             with details("Mix of attacks"), ui.element("div").classes("wc-form"):
                 for kind, share in USUAL_MIX.items():
-                    number_field(f"mix.{kind}", f"Weight of {kind}", share, low=0, high=1000, step="any")
+                    number_field(
+                        f"mix.{kind}", f"Weight of {kind}", share, low=0, high=1000, step="any", kinds=simulated
+                    )
             with details("Costs"), ui.element("div").classes("wc-form"):
                 for name, title in _COST_NAMES.items():
                     given = getattr(costs, name)
@@ -177,12 +189,12 @@ class _Stream:
         self._body.clear()
         with self._body:
             standings_card(runs)
-            with card("Confusion matrices"), ui.element("div").classes("wc-grid"):
+            with card("Confusion matrices"), truth(), ui.element("div").classes("wc-grid"):
                 for run in runs:
                     confusion(run)
-            with card("Cost so far"):
+            with card("Cost so far"), truth():
                 chart = cost_chart(runs)
-            with card("Recall by kind of anomaly", "share and number flagged so far"):
+            with card("Recall by kind of anomaly", "share and number flagged so far"), truth():
                 heads = ["Kind", "Seen", *map(run_name, runs)]
                 region = small_table(heads, [], label="Recall by kind of anomaly", right=range(1, len(heads)))
                 region.props["data-wcs"] = "families"

@@ -1,7 +1,7 @@
 """Alerts are judged one after the other, by keyboard alone if one likes; verdicts teach the threshold and a detector.
 
-Keys are ``J K`` next and previous, ``Y N U`` confirm, dismiss and unsure, ``Z`` undo, ``E`` note, ``G`` group,
-``Enter`` the record. Several people may review at once: each sees the verdicts of the others within two seconds.
+Keys are ``J K`` next and previous, ``Y N U`` confirm, dismiss and unsure, ``Z`` undo, ``E`` note, ``A`` assignee,
+``G`` group, ``Enter`` the record. Several people may review at once: each sees what the others do within two seconds.
 """
 
 import asyncio
@@ -28,13 +28,20 @@ from whitecrow.dashboard.triage_refit import RefitCard
 from whitecrow.dashboard.triage_review import Review
 from whitecrow.dashboard.triage_threshold import ThresholdCard
 from whitecrow.metrics import Costs
-from whitecrow.workspace import RunRecord
+from whitecrow.workspace import RunRecord, Workspace
+from whitecrow.workspace.assignments import Assignment
+from whitecrow.workspace.feedback import Verdict
 
 __all__ = ["SCREEN"]
 
 _LOOK_EVERY = 1.5  # seconds between looks at what others do
 _TEST = "not trained on"
-_PARTS = {_TEST: "Test rows", "train": "Training rows", "left out": "Rows left out"}
+_PARTS = {
+    _TEST: "Test rows",
+    "train": "Training rows",
+    "validation": "Rows that set the threshold",
+    "left out": "Rows left out",
+}
 _KEPT_REASONS = 500
 
 
@@ -72,11 +79,15 @@ class _Triage:
             self._name = ui.input("Your name").props("outlined dense maxlength=200")
             self._name.props["hint"] = "Stands beside your verdicts; this browser keeps it"
             self._name.on("change", js_handler=KEEP_NAME)
+        self._name.on("change", self._named)
+        self._people: list[str] = []  # whom the workspace remembers
         self._run.on_value_change(lambda: None if self._filling else self._run_chosen())
         self._rows.on_value_change(lambda: None if self._filling else self._part_chosen())
         with ui.element("div").style("display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start") as body:
             with ui.element("div").style("flex: 2 1 26rem; min-width: 0; max-width: 100%"):
-                self._card = AlertCard(self._judge, self._undo, self._step, self._open, self._keep_note)
+                self._card = AlertCard(
+                    self._judge, self._undo, self._step, self._open, self._keep_note, self._assign, self._take
+                )
             with ui.element("div").style("flex: 1 1 26rem; min-width: 0; max-width: 100%"):
                 self._list = QueueCard(self._viewed, self._costed, self._go)
         with ui.element("div").classes("wc-main").style("padding: 0") as below:
@@ -102,6 +113,7 @@ class _Triage:
         key("u", "Unsure about the alert", lambda: self._judge("unsure"))
         key("z", "Undo your last verdict", self._undo)
         key("e", "Edit the note", self._card.edit_note)
+        key("a", "Say who is to look at the alert", self._card.assignee.focus)
         key("g", "Expand or fold the group", self._toggle)
         key("Enter", "Open the full explanation", self._open)
 
@@ -111,6 +123,7 @@ class _Triage:
         name = await ui.run_javascript(READ_NAME, timeout=5.0)
         if isinstance(name, str) and not self._name.value:
             self._name.set_value(name[:200])
+            self._named()
         ui.run_javascript(GUARD_KEYS)
         await self._drawer.follow(self._review.run)
 
@@ -142,14 +155,16 @@ class _Triage:
         self._offer(runs, run)
         if run is None or run.id != self._review.run:
             self._drafts.clear()
-        self._review.begin(None, {})
+        self._review.begin(None, {}, {})
         if run is not None:
             page.show(page.state.with_(runs=(run.id,)), step=False)
             with page.errors_shown():
                 self._part = page.state.part
                 found = await in_thread(load_alerts, workspace, run.id, self._part)
                 await in_thread(found.groups, self._view.radius)
-                self._review.begin(found, await in_thread(workspace.feedback.current, run.id))
+                held, assigned = await in_thread(_feedback, workspace, run.id)
+                self._review.begin(found, held, assigned)
+                self._people = await in_thread(workspace.feedback.names)
         self._reasons.clear()
         self._threshold.clear()
         self._list.offer(self._review.found)
@@ -215,9 +230,9 @@ class _Triage:
         """Put the queue into order and show it, with the alert of a row, by default that of the address."""
         view = self._view
         self._keep_draft()
-        self._list.set(view, self._costs())
+        self._list.set(view, self._costs(), self._people)
         wanted = next((one for one in (row, view.at, self._page.state.record) if one is not None), None)
-        self._review.arrange(view, self._costs(), wanted)
+        self._review.arrange(view, self._costs(), wanted, self._reviewer())
         self._show()
 
     def _show(self) -> None:
@@ -225,13 +240,19 @@ class _Triage:
         review, view = self._review, self._view
         found, alert, place = review.found, review.at, review.place
         total, listed = (0, 0) if found is None else (len(found.rows), found.listed)
-        self._list.show(review.queue, place, review.held, total, listed)
+        self._list.show(review.queue, place, review.held, review.assignees, total, listed)
         if found is not None:
             self._figures.show(found, review.alerts, review.verdicts, view.k, self._page.state.base_rate)
         self._fill_note()
+        names = [] if alert is None else alert.assignees(review.assignees)
+        row = None if alert is None else alert.leader
+        self._card.assignee.show(row, names[0] if len(names) == 1 else "", self._people)
         if found is None or alert is None or place is None:
             nothing = "Nothing in these rows scores above the threshold."
-            self._card.show_nothing(nothing if not review.alerts else "The filters leave no alert.")
+            if review.alerts:
+                nameless = view.assigned == "mine" and not self._reviewer()
+                nothing = "Write your name above to see what is yours." if nameless else "The filters leave no alert."
+            self._card.show_nothing(nothing)
             return
         if view.at != alert.leader:
             filters = replace(view, at=alert.leader).filters()
@@ -324,22 +345,60 @@ class _Triage:
                 self._arrange(alert.leader)
                 self._page.announce(f"The note on row {alert.leader} is kept.")
 
+    # ---- assignees ------------------------------------------------------------------------------------------------
+
+    def _named(self) -> None:
+        """Show what belongs to the name that was written."""
+        if self._view.assigned == "mine":
+            self._arrange()
+
+    async def _take(self) -> None:
+        if not self._reviewer():
+            self._name.run_method("focus")
+            self._page.announce("Write your name first; this browser keeps it.")
+            return
+        await self._assign(self._reviewer())
+
+    async def _assign(self, name: str) -> None:
+        # Before anything is waited for: the next alert may be under review by then.
+        found, alert, place = self._review.found, self._review.at, self._review.place
+        if found is None or alert is None or place is None:
+            return
+        later = self._review.queue[place:]
+        async with self._turn:
+            with self._page.errors_shown():
+                workspace = self._page.workspace
+                await in_thread(
+                    workspace.feedback.assign, found.run.id, alert.rows, name,
+                    n_rows=len(found.scores.score), reviewer=self._reviewer(),
+                )  # fmt: skip
+                self._review.held, self._review.assigned = await in_thread(_feedback, workspace, found.run.id)
+                self._people = await in_thread(workspace.feedback.names)
+                names, me = self._review.assignees, self._reviewer()
+                # One that the filter no longer leaves makes room for the next.
+                stays = [one.leader for one in later if self._view.concerns(one.assignees(names), me)]
+                self._arrange(stays[0] if stays else None)
+                who = f"assigned to {name}" if name else "nobody's"
+                self._page.announce(f"Row {alert.leader} is {who}. {self._review.words()}")
+        await self._explain()
+
     async def _undo(self) -> None:
         async with self._turn:
             found = self._review.found
             if found is None:
                 return
             with self._page.errors_shown():
-                feedback = self._page.workspace.feedback
-                undone = await in_thread(feedback.undo, found.run.id, reviewer=self._reviewer())
-                self._review.held = await in_thread(feedback.current, found.run.id)
+                workspace = self._page.workspace
+                undone = await in_thread(workspace.feedback.undo, found.run.id, reviewer=self._reviewer())
+                self._review.held, self._review.assigned = await in_thread(_feedback, workspace, found.run.id)
                 if not undone:
-                    self._page.announce("You have no verdict on this run that could be undone.")
+                    self._page.announce("You have no verdict or assignment on this run that could be undone.")
                     return
-                rows = {verdict.row for verdict in undone}
+                rows = {one.row for one in undone}
                 alert = next((one for one in self._review.among if rows & set(one.rows)), None)
                 self._arrange(None if alert is None else alert.leader)
-                self._page.announce(f"Undone: {undone[0].verdict}, {count(len(undone), 'row')}. {self._review.words()}")
+                what = "assignment" if isinstance(undone[0], Assignment) else undone[0].verdict
+                self._page.announce(f"Undone: {what}, {count(len(rows), 'row')}. {self._review.words()}")
         await self._explain()
 
     async def _toggle(self) -> None:
@@ -386,19 +445,28 @@ class _Triage:
         async with self._turn:
             try:
                 version = await in_thread(workspace.runs.version, found.run.id)
-                held = await in_thread(workspace.feedback.current, found.run.id)
+                held, assigned = await in_thread(_feedback, workspace, found.run.id)
             except WhitecrowError as error:  # the run was deleted meanwhile
                 self._review.found = None
                 self._page.warn(str(error))
                 return
             if found is not self._review.found:
                 return
-            if held != self._review.held:
-                new = [one for row, one in held.items() if one != self._review.held.get(row)]
-                self._review.held = held
+            if (held, assigned) != (self._review.held, self._review.assigned):
+                new = [
+                    *(one for row, one in held.items() if one != self._review.held.get(row)),
+                    *(one for row, one in assigned.items() if one != self._review.assigned.get(row)),
+                ]
+                what = "Verdicts" if held != self._review.held else "Assignees"
+                self._review.held, self._review.assigned = held, assigned
+                self._people = await in_thread(workspace.feedback.names)
                 self._arrange(None if self._review.at is None else self._review.at.leader)
                 who = ", ".join(dict.fromkeys(one.reviewer or "somebody" for one in new)) or "somebody"
-                self._page.announce(f"Verdicts were changed elsewhere, by {who}.")
+                self._page.announce(f"{what} were changed elsewhere, by {who}.")
         if version != found.run.version:
             await self._reload()
             self._page.announce("Another threshold was set for this run; the queue is new.")
+
+
+def _feedback(workspace: Workspace, run: str) -> tuple[dict[int, Verdict], dict[int, Assignment]]:
+    return workspace.feedback.current(run), workspace.feedback.assigned(run)

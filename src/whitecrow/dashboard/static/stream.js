@@ -11,6 +11,14 @@
   const NOTHING = "–";
   const OUTCOMES = { 11: "● caught", 10: "✕ missed", 1: "▲ false alarm", 0: "· passed" };
   const UNKNOWN = { 1: "● flagged", 0: "· passed" };
+  const LIVE = "live:";
+  const LIMITS = {
+    simulation: "",
+    replay: "Only the simulation has a seed and attacks to set.",
+    tail:
+      "A live source gives its records as they are written: it has no speed, no way back, and no attacks to set. " +
+      "To see what came before, let it begin with the beginning of the file.",
+  };
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 
   const whole = (n) => Math.round(n).toLocaleString("en-US");
@@ -22,6 +30,16 @@
   const number = (name) => {
     const input = field(name);
     return input && input.value !== "" && input.checkValidity() ? Number(input.value) : null;
+  };
+  // What is chosen to send records: simulation, replay or tail.
+  const kind = () => {
+    const chosen = field("source").value;
+    if (!chosen) return "simulation";
+    return chosen.startsWith(LIVE) ? "tail" : "replay";
+  };
+  const say = (node, text) => {
+    put(node, text);
+    if (node) node.hidden = !text;
   };
   const put = (node, text) => {
     if (node && node.textContent !== text) node.textContent = text;
@@ -56,6 +74,7 @@
       this.position = 0;
       this.ended = false;
       this.dirty = true;
+      say(find("source"), "");
     }
 
     // ---- what is sent
@@ -76,6 +95,9 @@
 
     source() {
       const chosen = field("source").value;
+      if (kind() === "tail") {
+        return { kind: "tail", name: chosen.slice(LIVE.length), from_beginning: field("begin").value === "beginning" };
+      }
       if (chosen) return { kind: "replay", dataset: chosen };
       return {
         kind: "simulation",
@@ -159,7 +181,22 @@
     }
 
     rewind() {
-      this.send({ type: "rewind", position: number("rewind") ?? 0 });
+      if (kind() === "tail") this.complain(LIMITS.tail);
+      else this.send({ type: "rewind", position: number("rewind") ?? 0 });
+    }
+
+    // What makes no sense for the source is out of use, and why is said beside it.
+    limit() {
+      const now = kind();
+      say(find("limits"), LIMITS[now]);
+      for (const node of document.querySelectorAll("[data-wcs-for]")) {
+        node.disabled = !node.dataset.wcsFor.split(" ").includes(now);
+        if (node.disabled) node.setAttribute("aria-describedby", "wcs-limits");
+        else node.removeAttribute("aria-describedby");
+      }
+      for (const node of document.querySelectorAll("[data-wcs-only]")) {
+        node.style.display = node.dataset.wcsOnly === now ? "block" : "none";
+      }
     }
 
     // A link that is sent to somebody else, or a reload, has the same stream.
@@ -174,6 +211,7 @@
 
     hear(message) {
       if (message.type === "frame") {
+        if (!this.frame?.position) this.stand(this.running, this.running ? "running" : "paused");
         this.frame = message;
         this.position = message.first + message.count;
         for (let k = 0; k < message.position.length; k++) {
@@ -195,12 +233,22 @@
         this.dirty = true;
       } else if (message.type === "ready") {
         this.length = message.length;
+        if (kind() === "tail" && this.running) put(find("standing"), "waiting for records to be written");
+      } else if (message.type === "source") {
+        this.tellOfSource(message);
       } else if (message.type === "end") {
         this.ended = true;
         this.stand(false, "at the end");
       } else if (message.type === "error") {
         this.complain([message.detail, ...message.errors.map((one) => `${one.field}: ${one.message}`)].join(" "));
       }
+    }
+
+    tellOfSource({ bad_lines: bad, restarts }) {
+      const told = [];
+      if (bad) told.push(`${whole(bad)} ${bad === 1 ? "line was" : "lines were"} no record, and passed over.`);
+      if (restarts) told.push(`The file was replaced or cut short: ${whole(restarts)} ${restarts === 1 ? "time" : "times"}.`);
+      say(find("source"), told.join(" "));
     }
 
     remember(message) {
@@ -261,6 +309,8 @@
     }
 
     paint(now) {
+      // A live source that has fallen silent gives no records a second.
+      if (this.running && this.frame && now - this.painted > 1000) this.dirty = true;
       if (!this.dirty || (still.matches && now - this.painted < STILL_EVERY)) return;
       this.dirty = false;
       this.painted = now;
@@ -294,25 +344,37 @@
 
     paintStandings(standings) {
       const costs = this.costs();
+      const all = standings[this.config.runs[0].id].counts;
+      const untold = all.records > 0 && all.unknown === all.records;
+      this.grey(untold);
+      const known = (n) => (untold ? NOTHING : whole(n));
+      const spent = (name, n) => this.show(name, untold ? NOTHING : money(n), untold ? null : n);
       for (const { id } of this.config.runs) {
         const { counts } = standings[id];
-        for (const name of ["tp", "fp", "fn", "tn", "alerts"]) {
-          this.show(`${id}.${name}`, whole(counts[name]), counts[name]);
+        this.show(`${id}.alerts`, whole(counts.alerts), counts.alerts);
+        for (const name of ["tp", "fp", "fn", "tn"]) {
+          this.show(`${id}.${name}`, known(counts[name]), untold ? null : counts[name]);
         }
-        for (const name of ["precision", "recall", "fpr"]) {
+        for (const name of ["precision", "recall", "fpr", "alert_rate"]) {
           this.show(`${id}.${name}`, share(counts[name]), counts[name]);
         }
         const { cost, nothing, everything } = this.spent(counts, costs);
-        this.show(`${id}.cost`, money(cost), cost);
-        this.show(`${id}.nothing`, money(nothing - cost), nothing - cost);
-        this.show(`${id}.everything`, money(everything - cost), everything - cost);
+        spent(`${id}.cost`, cost);
+        spent(`${id}.nothing`, nothing - cost);
+        spent(`${id}.everything`, everything - cost);
       }
-      const first = standings[this.config.runs[0].id].counts;
-      const { nothing, everything } = this.spent(first, costs);
-      this.show("anomalies", whole(first.tp + first.fn), first.tp + first.fn);
-      this.show("unknown", whole(first.unknown), first.unknown);
-      this.show("nothing", money(nothing), nothing);
-      this.show("everything", money(everything), everything);
+      const { nothing, everything } = this.spent(all, costs);
+      this.show("anomalies", known(all.tp + all.fn), untold ? null : all.tp + all.fn);
+      this.show("unknown", whole(all.unknown), all.unknown);
+      spent("nothing", nothing);
+      spent("everything", everything);
+    }
+
+    grey(untold) {
+      if (this.untold === untold) return;
+      this.untold = untold;
+      for (const part of document.querySelectorAll("[data-wcs-truth]")) part.classList.toggle("wc-untold", untold);
+      for (const reason of document.querySelectorAll("[data-wcs-untold]")) reason.hidden = !untold;
     }
 
     paintFamilies(standings) {
@@ -402,6 +464,7 @@
       const costs = this.costs();
       const told = this.config.runs.map(({ id, name }) => {
         const { counts } = standings[id];
+        if (this.untold) return `${name}: ${whole(counts.alerts)} alerts, rate ${share(counts.alert_rate)}`;
         return `${name}: recall ${share(counts.recall)}, cost ${money(this.spent(counts, costs).cost)}`;
       });
       put(this.node("live"), `${whole(this.position)} records. ${told.join("; ")}.`);
@@ -422,16 +485,19 @@
   document.addEventListener("change", (event) => {
     const name = event.target.dataset?.wcsField;
     if (!name || !race || !event.target.checkValidity()) return;
-    const [kind, key] = name.split(".");
+    const [part, key] = name.split(".");
     const value = number(name);
-    if (kind === "cost") {
+    if (part === "cost") {
       race.dirty = true;
       emitEvent("wc-stream-costs", race.costs());
-    } else if (kind === "threshold" && value !== null) race.send({ type: "threshold", run: key, value });
-    else if (kind === "rate" && value !== null) race.send({ type: "speed", rate: value });
-    else if (kind === "attack_rate" && value !== null) race.send({ type: "attacks", attack_rate: value / 100 });
-    else if (kind === "mix") race.send({ type: "attacks", mix: race.mix() });
-    else if (["seed", "week_rows", "source", "alert_rules"].includes(kind)) race.close(); // another stream begins anew
+    } else if (part === "threshold" && value !== null) race.send({ type: "threshold", run: key, value });
+    else if (part === "rate" && value !== null) race.send({ type: "speed", rate: value });
+    else if (part === "attack_rate" && value !== null) race.send({ type: "attacks", attack_rate: value / 100 });
+    else if (part === "mix") race.send({ type: "attacks", mix: race.mix() });
+    else if (["seed", "week_rows", "source", "begin", "alert_rules"].includes(part)) {
+      race.close(); // another stream begins anew
+      race.limit();
+    }
     if ("wcsKept" in event.target.dataset) race.keep();
   });
 
@@ -455,6 +521,7 @@
       // Names are text of the page already, and need not be written into a script.
       const runs = config.runs.map((id) => ({ id, name: find(`${id}.name`).textContent }));
       race = new Race({ ...config, runs });
+      race.limit();
       race.stand(false, "not started");
     },
     toggle: () => race?.toggle(),

@@ -7,20 +7,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import polars as pl
+import anyio
 from fastapi import APIRouter
 from pydantic import TypeAdapter, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from whitecrow.calibrate import p_values
-from whitecrow.core.errors import WhitecrowError
-from whitecrow.data.traffic_stream import TrafficStream
-from whitecrow.detectors import Detector
-from whitecrow.server.batching import scored
+from whitecrow.core.errors import DataError, WhitecrowError
 from whitecrow.server.responses import to_json
-from whitecrow.server.routes.context import Context, Here, model_of
-from whitecrow.server.schemas.streaming import Begin, Command, Replay
-from whitecrow.workspace.stream import Frame, FrameMerger, Pacer, Race, ReplaySource, SimulatedSource
+from whitecrow.server.routes.context import Context, Here
+from whitecrow.server.routes.stream_race import Models, close_race, make_race, watch
+from whitecrow.server.schemas.streaming import Begin, Command, LiveAnswer
+from whitecrow.workspace.stream import FrameMerger, Pacer, Race, TailSource
 
 __all__ = ["router"]
 
@@ -30,10 +27,11 @@ _LONGEST_MESSAGE = 16 << 10
 _MESSAGES_PER_SECOND, _BURST = 30.0, 60.0
 _FIRST_MESSAGE = 10.0  # seconds
 _TICK = 1 / 60
+_LOOK_EVERY = 0.1  # seconds between looks at a live source that has given all it has
+_FASTEST = 10_000.0
 _REFUSED, _TOO_BIG, _BUSY = 1008, 1009, 1013
 _BEGIN: TypeAdapter[Begin] = TypeAdapter(Begin)
 _COMMAND: TypeAdapter[Command] = TypeAdapter(Command)
-_Models = dict[str, tuple[str, Detector]]
 
 
 class _Refused(Exception):  # noqa: N818 - what the client did, which ends the connection
@@ -44,6 +42,12 @@ class _Refused(Exception):  # noqa: N818 - what the client did, which ends the c
         self.code = code
 
 
+@router.get("/sources", response_model=LiveAnswer, summary="List the live sources")
+async def sources(here: Here) -> dict[str, Any]:
+    """Return the files that streams may follow as they grow, by the names that the operator gave them."""
+    return await here.work.light(lambda: {"live": [one.document() for one in here.workspace.live.all()]})
+
+
 @router.websocket("")
 async def stream(socket: WebSocket, here: Here) -> None:
     """Let models judge the same records in lock-step, and send what comes of it.
@@ -51,7 +55,8 @@ async def stream(socket: WebSocket, here: Here) -> None:
     The client begins with a :class:`~whitecrow.server.schemas.streaming.Begin` and goes on with
     :data:`~whitecrow.server.schemas.streaming.Command`. The server answers with ``ready`` (of each run its model's
     version, threshold and source), ``frame``, ``state`` after each command, ``error`` for a command that cannot be
-    followed, and ``end``, after which the client may rewind.
+    followed, and ``end``, after which the client may rewind. Of a live source, which has no speed, no way back and no
+    end, ``source`` says how many lines were no records, and how often the file was replaced.
     """
     await socket.accept()
     if here.streams >= _MOST_STREAMS:
@@ -78,7 +83,7 @@ async def _serve(socket: WebSocket, here: Context) -> None:
             begin = _BEGIN.validate_json(await _text(socket))
     except TimeoutError:
         raise _Refused("No message came.") from None
-    race, models, detectors = await here.work.heavy(_race, here, begin)
+    race, models, detectors = await here.work.heavy(make_race, here, begin)
     turns = _Turns()
     try:
         await _send(socket, {"type": "ready", "runs": models, "position": race.position, "length": race.source.length})
@@ -92,9 +97,12 @@ async def _serve(socket: WebSocket, here: Context) -> None:
         finally:
             for task in (listening, running):
                 task.cancel()
-            await asyncio.gather(listening, running, return_exceptions=True)
+            with anyio.CancelScope(shield=True):
+                await asyncio.gather(listening, running, return_exceptions=True)
     finally:
-        await here.work.heavy(turns.take, race.close)
+        # However the connection ended, the thread of the race and the file that it follows end too.
+        with anyio.CancelScope(shield=True):
+            await here.work.heavy(turns.take, close_race, race)
 
 
 class _Turns:
@@ -112,12 +120,14 @@ class _Show:
     """Steps a race as fast as it was asked to, and sends what a page can show."""
 
     def __init__(
-        self, socket: WebSocket, here: Context, race: Race, turns: _Turns, begin: Begin, detectors: _Models
+        self, socket: WebSocket, here: Context, race: Race, turns: _Turns, begin: Begin, detectors: Models
     ) -> None:
         self._socket, self._here, self._race, self._turns = socket, here, race, turns
         self._begin = begin
         self._detectors = detectors
-        self._pacer = Pacer(begin.rate)
+        self._live = race.source if isinstance(race.source, TailSource) else None
+        self._told = (0, 0)
+        self._pacer = Pacer(begin.rate if self._live is None else _FASTEST)
         self._merger = self._new_merger()
         self._ended = False
         if begin.paused:
@@ -130,12 +140,14 @@ class _Show:
         while True:
             while not commands.empty():
                 await self._follow(commands.get_nowait())
-            n = 0 if self._ended else self._pacer.due()
+            n, exhausted = 0 if self._ended else self._pacer.due(), False
             if n:
                 frame = await self._here.work.heavy(self._turns.take, self._race.step, n)
-                self._merger.add(frame)
-                if self._begin.alert_rules:
-                    await self._here.work.heavy(_watch, self._here, self._detectors, frame)
+                if frame.count:
+                    self._merger.add(frame)
+                    if self._begin.alert_rules:
+                        await self._here.work.heavy(watch, self._here, self._detectors, frame)
+                exhausted = frame.count < n
                 length = self._race.source.length
                 self._ended = length is not None and self._race.position >= length
             shown = self._merger.take(at_once=self._ended or self._pacer.paused)
@@ -143,7 +155,14 @@ class _Show:
                 await _send(self._socket, {"type": "frame", **shown.document()})
             if self._ended and n:
                 await _send(self._socket, {"type": "end", "position": self._race.position})
-            await asyncio.sleep(_TICK)
+            await self._tell_of_source()
+            await asyncio.sleep(_LOOK_EVERY if self._live is not None and exhausted else _TICK)
+
+    async def _tell_of_source(self) -> None:
+        """Say what became of lines and files of a live source, once it has changed."""
+        if self._live is not None and (now := (self._live.bad_lines, self._live.restarts)) != self._told:
+            self._told = now
+            await _send(self._socket, {"type": "source", "bad_lines": now[0], "restarts": now[1]})
 
     async def _follow(self, message: Any) -> None:
         try:
@@ -151,12 +170,18 @@ class _Show:
         except (ValidationError, WhitecrowError) as error:
             await _send(self._socket, {"type": "error", **_fault(error)})
             return
-        state = {"rate": self._pacer.rate, "paused": self._pacer.paused, "thresholds": self._race.thresholds}
+        rate = self._pacer.rate if self._live is None else None
+        state = {"rate": rate, "paused": self._pacer.paused, "thresholds": self._race.thresholds}
         standings = {name: standing.document() for name, standing in self._race.standings().items()}
         position = self._race.position
         await _send(self._socket, {"type": "state", **state, "position": position, "standings": standings})
 
     def _carry_out(self, command: Any) -> None:
+        if self._live is not None and command.type in ("speed", "rewind"):
+            raise DataError(
+                "A live source gives its records as they are written: it has no speed and no way back. To see what "
+                "came before, begin anew with from_beginning."
+            )
         match command.type:
             case "pause":
                 self._pacer.pause()
@@ -209,46 +234,6 @@ async def _leave(socket: WebSocket, code: int, reason: str) -> None:
     # The client may have gone, or been told already.
     with suppress(WebSocketDisconnect, RuntimeError):
         await socket.close(code, reason)
-
-
-def _race(here: Context, begin: Begin) -> tuple[Race, dict[str, Any], _Models]:
-    workspace = here.workspace
-    runs = list(dict.fromkeys(begin.runs))
-    records = {run: workspace.runs.done(run) for run in runs}
-    models = {run: (record.version or "", workspace.detector(run, record.version)) for run, record in records.items()}
-    detectors = {run: detector for run, (_, detector) in models.items()}
-    if isinstance(begin.source, Replay):
-        settings = workspace.datasets.get(begin.source.dataset).settings
-        table = workspace.datasets.table(begin.source.dataset, settings)
-        source = ReplaySource(table, label=settings.label, normal=settings.normal)
-    else:
-        wish = begin.source
-        source = SimulatedSource(TrafficStream(wish.seed, wish.attack_rate, wish.mix, week_rows=wish.week_rows))
-    costs = None if begin.costs is None else begin.costs.costs()
-    race = Race(source, detectors, begin.thresholds, costs, score=_scores, background=True)
-    return race, {run: model_of(record) | {"name": record.name} for run, record in records.items()}, models
-
-
-def _watch(here: Context, models: _Models, frame: Frame) -> None:
-    """Hold the records of a step against the alert rules."""
-    for run, (version, detector) in models.items():
-        if not here.workspace.alerting.watches(run):
-            continue
-        scores = frame.records[f"score {run}"].to_numpy()
-        held = detector.calibration_scores_
-        here.workspace.alerting.consider(
-            run,
-            version,
-            frame.features,
-            scores,
-            frame.records[f"flag {run}"].to_numpy(),
-            p_values(held, scores) if len(held) else None,
-        )
-
-
-def _scores(detector: Any, rows: pl.DataFrame) -> Any:
-    # Not anomaly_score: requests score with the same detectors, and this takes its turn among them.
-    return scored(detector, rows)["score"].to_numpy()
 
 
 def _fault(error: Exception) -> dict[str, Any]:

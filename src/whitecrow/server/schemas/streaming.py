@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from whitecrow.server.schemas.records import Answer
 from whitecrow.server.schemas.requests import Given, Money
 
-__all__ = ["Begin", "Command", "Replay", "Simulation"]
+__all__ = ["Begin", "Command", "LiveAnswer", "Replay", "Simulation", "Tail"]
 
 RunId = Annotated[str, Field(max_length=100)]
 Mix = Annotated[dict[Annotated[str, Field(max_length=100)], float], Field(max_length=50)]
@@ -32,13 +33,23 @@ class Replay(Given):
     dataset: str = Field(max_length=100)
 
 
+class Tail(Given):
+    """The records that another program appends to a file, as they are written."""
+
+    kind: Literal["tail"]
+    name: str = Field(max_length=100)
+    """Of a live source that the operator allows; see /api/stream/sources."""
+    from_beginning: bool = False
+    """Whether what is there comes first; by default only what is written from now on."""
+
+
 class Begin(Given):
     """The first message."""
 
     runs: list[RunId] = Field(min_length=1, max_length=8)
-    source: Annotated[Simulation | Replay, Field(discriminator="kind")] = Field(default_factory=Simulation)
+    source: Annotated[Simulation | Replay | Tail, Field(discriminator="kind")] = Field(default_factory=Simulation)
     rate: float = Field(default=1000.0, ge=1, le=10_000)
-    """Records per second."""
+    """Records per second; a live source has its own."""
     costs: Money | None = None
     thresholds: dict[RunId, float] = Field(default={}, max_length=8)
     """In place of the models' own."""
@@ -86,3 +97,20 @@ Command = Annotated[
     Field(discriminator="type"),
 ]
 """Every later message."""
+
+
+class LiveFileAnswer(Answer):
+    """A file that streams may follow."""
+
+    name: str
+    available: bool
+    """Whether it is there now; a file that is rotated may be away for a moment."""
+    bytes: int | None
+    changed: str | None
+    """When it was last written to."""
+
+
+class LiveAnswer(Answer):
+    """The live sources that the operator allows, in the order of the command line."""
+
+    live: list[LiveFileAnswer]

@@ -1,6 +1,7 @@
 """The stream on which several detectors race: where records come from, who judges them, how fast they come."""
 
 from whitecrow.workspace.stream.frames import Frame, Standing
+from whitecrow.workspace.stream.live import LiveFile, LiveFiles
 from whitecrow.workspace.stream.outcomes import Counts, Money
 from whitecrow.workspace.stream.pacing import FrameMerger, Pacer
 from whitecrow.workspace.stream.race import Race
@@ -11,6 +12,8 @@ __all__ = [
     "Counts",
     "Frame",
     "FrameMerger",
+    "LiveFile",
+    "LiveFiles",
     "Money",
     "Pacer",
     "Race",

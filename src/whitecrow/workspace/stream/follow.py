@@ -56,6 +56,11 @@ class Follower:
         ----------
         n : int
             At most so many; fewer where no more are whole, or where a file ends and another begins.
+
+        Raises
+        ------
+        DataError
+            If the file that has taken its place may not be read.
         """
         while len(self._whole) < n and self._read():
             pass
@@ -65,22 +70,31 @@ class Follower:
         return taken, first
 
     def rewind(self) -> None:
-        """Go back to the first line of the present file."""
-        self._stream.seek(0)
+        """Go back to the first line of the present file, or to where it was left by :meth:`skip`."""
+        self._stream.seek(self._origin)
         self.broken = self._broken_before
-        self._begin(self._stream)
+        self._begin(self._stream, self._origin)
+
+    def skip(self) -> None:
+        """Pass over what is whole by now; a line that is being written comes once it is."""
+        end = self._stream.seek(0, os.SEEK_END)
+        # No line is longer than this, so the last line end is in it if there is one.
+        begin = self._stream.seek(max(end - _LONGEST_LINE, 0))
+        origin = begin + self._stream.read(end - begin).rfind(b"\n") + 1
+        self._stream.seek(origin)
+        self._begin(self._stream, origin)
 
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
 
-    def _begin(self, stream: BinaryIO) -> None:
-        self._stream = stream
+    def _begin(self, stream: BinaryIO, origin: int = 0) -> None:
+        self._stream, self._origin = stream, origin
         self._broken_before = self.broken
         self._whole: deque[bytes] = deque()
         self._rest = b""
         self._too_long = False
-        self._fresh = True
+        self._fresh = not origin
 
     def _read(self) -> bool:
         """Read on; return whether there was anything, a new file included."""
@@ -90,12 +104,14 @@ class Follower:
         if chunk:
             self._split(chunk)
             return True
-        if not replaced:
-            return False
+        if not replaced or not self.path.is_file():
+            return False  # nothing new, or a pipe, whose opening would wait for its writer
         try:
             successor = self.path.open("rb")
         except FileNotFoundError:
             return False  # gone between the look and now
+        except OSError as error:
+            raise self._unreadable(error) from error
         self.broken += bool(self._rest) and not self._too_long
         self.restarts += 1
         self._stream.close()
@@ -117,5 +133,10 @@ class Follower:
             now = self.path.stat()
         except FileNotFoundError:
             return False  # between the removal of the old file and the first line of the new one
+        except OSError as error:
+            raise self._unreadable(error) from error
         mine = os.fstat(self._stream.fileno())
         return (now.st_dev, now.st_ino) != (mine.st_dev, mine.st_ino) or now.st_size < self._stream.tell()
+
+    def _unreadable(self, error: OSError) -> DataError:
+        return DataError(f"{self.path.name} can no longer be read: {error.strerror}. Let its owner allow it.")

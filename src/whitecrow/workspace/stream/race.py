@@ -147,7 +147,9 @@ class Race:
             If the source is no simulation.
         """
         if not isinstance(self.source, SimulatedSource):
-            raise DataError("Only a simulated stream has attacks that can be changed; this race replays records.")
+            raise DataError(
+                "Only a simulated stream has attacks that can be changed; these records are replayed or live."
+            )
         self._reserve.settle()
         ahead = self.source.position
         self.source.seek(self._position)

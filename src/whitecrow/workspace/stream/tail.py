@@ -16,6 +16,7 @@ from whitecrow.workspace.stream.labelling import NORMAL, classes, free_name, req
 __all__ = ["TailSource"]
 
 _AT_ONCE = 10_000
+_DELIMITERS = ",;\t|"
 
 
 class TailSource:
@@ -33,13 +34,19 @@ class TailSource:
         By default "jsonl" where the name ends in .jsonl, .ndjson or .json, else "csv".
     schema : mapping of str to polars dtype, optional
         Types of the columns, such as those of the table that the detectors were fitted on; an Enum is read as text,
-        so that a new level is a value and not an error. Columns that it does not name are numbers where all filled
-        cells of the first records read as such, else text. Of JSON lines, only the columns of the schema are read, or
+        so that a new level is a value and not an error. Of JSON lines, only the columns of the schema are read, or
         those of the first records if there is none.
-    delimiter : str, default=","
-        Of CSV.
+    infer : bool, default=True
+        Columns that the schema does not name are numbers where all filled cells of the first records read as such,
+        else text; without it they are text, so that no record is passed over for what is in them.
+    required : sequence of str, default=()
+        Columns that the file must have; of JSON lines, one of the first records.
+    delimiter : str or None, default=","
+        Of CSV. None takes the one of ``, ; tab |`` that cuts the first line into most cells.
     label : str, optional
         Column of labels. A missing label is unknown, never normal.
+    label_optional : bool, default=False
+        Whether a file without that column is read too: its records have no labels.
     family : str, optional
         Column with the kind of each anomaly, by default the labels themselves.
     normal : sequence of str, optional
@@ -68,12 +75,15 @@ class TailSource:
         *,
         form: Literal["csv", "jsonl"] | None = None,
         schema: Mapping[str, Any] | None = None,
-        delimiter: str = ",",
+        infer: bool = True,
+        required: Sequence[str] = (),
+        delimiter: str | None = ",",
         label: str | None = None,
+        label_optional: bool = False,
         family: str | None = None,
         normal: Sequence[str] = NORMAL,
     ) -> None:
-        if len(delimiter) != 1 or delimiter in '\r\n"':
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
             raise ParameterError(f"TailSource(delimiter={delimiter!r}): delimiter must be one character, no quote.")
         if family is not None and label is None:
             raise DataError(f"family={family!r} without a label column: name the label column too.")
@@ -81,14 +91,38 @@ class TailSource:
         self._name = self._follower.path.name
         named_json = self._follower.path.suffix.lower() in (".jsonl", ".ndjson", ".json")
         self._form = form or ("jsonl" if named_json else "csv")
-        self._schema, self._delimiter, self._normal = dict(schema or {}), delimiter, tuple(normal)
-        self.label_column, self._family = label, family
+        self._schema, self._infer, self._required = dict(schema or {}), infer, tuple(required)
+        self._delimiter, self._normal = delimiter, tuple(normal)
+        self.label_column, self._family, self._label_optional = label, family, label_optional
         self.family_column = family
         self._header: list[str] = []
         self._types: dict[str, pl.DataType] = {}
         self._bad = self._position = 0
         # What had been counted when the present file began.
         self._first, self._bad_before = 0, 0
+
+    def begin(self, *, at_end: bool = False) -> None:
+        """Check the header, if there is one by now; to be called before the first :meth:`take`, if at all.
+
+        Parameters
+        ----------
+        at_end : bool, default=False
+            Pass over the records that are there: the first one is the next that is written. A file that does not even
+            have a header yet is read from its beginning.
+
+        Raises
+        ------
+        DataError
+            As :meth:`take` does.
+        """
+        if self._form == "csv":
+            lines, _ = self._follower.lines(1)
+            if lines:
+                self._without_header(lines)
+            self._follower.rewind()
+            at_end = at_end and bool(lines)
+        if at_end:
+            self._follower.skip()
 
     @property
     def position(self) -> int:
@@ -113,8 +147,8 @@ class TailSource:
         ParameterError
             If ``n`` is not a number of records.
         DataError
-            If the file names no column of labels or families that was asked for, or was replaced by one with other
-            columns.
+            If the file lacks a required column or one of labels or families that was asked for, was replaced by one
+            with other columns, or may no longer be read.
         """
         check("take", "n", n, Natural)
         pieces: list[pl.DataFrame] = []
@@ -184,15 +218,19 @@ class TailSource:
 
     def _without_header(self, lines: list[bytes]) -> list[bytes]:
         """Return the lines without the header, which is read once and must be the same in a later file."""
-        cells = csv_cells(lines[0].removeprefix(b"\xef\xbb\xbf"), self._delimiter) or []
+        head = lines[0].removeprefix(b"\xef\xbb\xbf")
+        if self._delimiter is None:
+            self._delimiter = max(_DELIMITERS, key=lambda mark: len(csv_cells(head, mark) or ()))
+        cells = csv_cells(head, self._delimiter) or []
         names = [(cell or "").strip() for cell in cells]
         if not self._header:
             if not names or "" in names or len(set(names)) < len(names):
                 raise DataError(f"{self._name}: its first line must name each column once, but is {names!r}.")
+            require(self._name, self._required, names)
             self._set_columns(names)
         elif sorted(names) == sorted(self._header):
             self._header = names
-        elif self._typed([cells]).height == 0:
+        elif self._is_header(cells):
             raise DataError(
                 f"{self._name} was replaced by a file with the columns {', '.join(names)}; before, they were "
                 f"{', '.join(self._header)}. Open it anew."
@@ -201,7 +239,16 @@ class TailSource:
             return lines  # cut short and written on without a header
         return lines[1:]
 
+    def _is_header(self, cells: Cells) -> bool:
+        return (
+            len(cells) != len(self._header)
+            or not set(self._header).isdisjoint(cells)
+            or self._typed([cells]).height == 0
+        )
+
     def _set_columns(self, names: list[str]) -> None:
+        if self._label_optional and self._family is None and self.label_column not in names:
+            self.label_column = None
         require(self._name, (self.label_column, self._family), names)
         self._header = names
         if self.label_column is not None and self._family is None:
@@ -209,11 +256,12 @@ class TailSource:
 
     def _records(self, lines: list[bytes]) -> pl.DataFrame:
         if self._form == "csv":
-            rows = [csv_cells(line, self._delimiter) for line in lines]
+            rows = [csv_cells(line, self._delimiter or ",") for line in lines]
         else:
             objects = [json_object(line) for line in lines]
             if not self._header and any(objects):
                 found = dict.fromkeys(name for one in objects if one for name in one)
+                require(self._name, self._required, found)
                 extra = [name for name in (self.label_column, self._family) if name is not None]
                 self._set_columns(list(dict.fromkeys([*self._schema, *extra])) if self._schema else list(found))
             rows = [None if one is None else json_cells(one, self._header) for one in objects]
@@ -237,6 +285,8 @@ class TailSource:
                 columns.append(column.set(column == "", None))
                 continue
             cells = clean(column)
+            if isinstance(dtype, pl.Boolean):
+                cells = cells.replace({"1": "true", "0": "false"})
             values = cast_text(cells, dtype)
             fits = values.is_not_null() | cells.is_null()
             if dtype.is_float():
@@ -252,7 +302,7 @@ class TailSource:
             dtype = pl.Series(dtype=self._schema[column.name]).dtype
             return pl.String() if isinstance(dtype, (pl.Enum, pl.Categorical)) else dtype
         filled = clean(column).drop_nulls()
-        numbers = len(filled) and not cast_text(filled, pl.Float64()).null_count()
+        numbers = self._infer and len(filled) and not cast_text(filled, pl.Float64()).null_count()
         return pl.Float64() if numbers else pl.String()
 
     def _labelled(self, rows: pl.DataFrame) -> pl.DataFrame:
