@@ -40,7 +40,13 @@ def test_contributions_values_and_neighbours_are_those_of_the_explanation(pca, c
     assert list(by_name) == sorted(why.columns, key=lambda name: -by_name[name].contribution)
     for name, contribution in zip(why.columns, why.contributions[0], strict=True):
         assert by_name[name].contribution == contribution
-        assert by_name[name].typical == why.typical[name]
+    for reason in why.reasons(0):
+        # Of numbers the ends are told unrounded.
+        if (ends := reason.typical_range) is None:
+            assert by_name[reason.column].typical == reason.typical
+        else:
+            told = [float(end.replace(",", "")) for end in by_name[reason.column].typical.split(" to ")]
+            assert told == pytest.approx(sorted(set(ends)), rel=1e-6)
     assert [one.distance for one in found.neighbours] == why.neighbour_distance[0].tolist()
     assert len(found.neighbours) == 5
     # Values are in original units.

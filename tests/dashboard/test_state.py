@@ -58,7 +58,7 @@ def test_every_state_survives_the_url_to_the_last_bit(state):
 
 @pytest.mark.parametrize(
     "query",
-    ["threshold=nan", "threshold=inf", "threshold=1e999", "threshold=x", "threshold=" + "1" * 400, "part=validation",
+    ["threshold=nan", "threshold=inf", "threshold=1e999", "threshold=x", "threshold=" + "1" * 400, "part=elsewhere",
      "record=-1", "record=1.5", "record=٣", "run=../../etc", "run=", "dataset=<script>", "base_rate=1.5",
      "base_rate=-0.1", "miss=1", "miss=-1&false_alarm=1", "is.=x", "is." + "a" * 501 + "=x",
      "%ff%fe", "&&&==", "unknown=1"],

@@ -79,6 +79,14 @@ def test_each_week_has_exactly_the_rate_of_attacks():
     assert [(labels[k * WEEK : (k + 1) * WEEK] != "normal").sum() for k in (0, 1)] == [70, 70]
 
 
+def test_a_thousand_records_are_a_thousand_different_ones_with_the_share_that_was_asked_for():
+    found = TrafficStream(0, 0.2, week_rows=1000).take(1000)
+    assert found.height == 1000
+    assert found.drop("timestamp", "label").n_unique() > 900
+    assert found.filter(pl.col("label") != "normal").drop("timestamp", "label").n_unique() > 100
+    assert (found["label"] != "normal").sum() == 200
+
+
 def test_the_mix_decides_which_attacks_there_are():
     labels = stream(mix={"port_scan": 3, "beaconing": 1}, attack_rate=0.4).take(WEEK)["label"]
     counts = dict(labels.value_counts().iter_rows())

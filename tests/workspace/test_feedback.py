@@ -1,5 +1,9 @@
 """Verdicts: kept with the model that they were given on, undone one by one, turned into labels."""
 
+import shutil
+import sqlite3
+from contextlib import closing
+
 import numpy as np
 import pytest
 from tests.workspace.conftest import wait
@@ -102,8 +106,74 @@ def test_a_refit_from_verdicts_measures_on_verdicts_that_it_has_not_seen(busy, d
     assert sorted(held_out) == sorted(row for row in reviewed if part[row] == 1)
 
 
+def test_who_is_to_look_at_an_alert_is_kept_and_undone_beside_its_verdict(busy, done, scores):
+    busy.feedback.give(done, [5], "confirmed", scores=scores, note="a scan", reviewer="Ann")
+    made = busy.feedback.assign(done, [6, 5], "  Bob   the 2nd ", n_rows=300, reviewer="Ann")
+    assert [(one.row, one.assignee, one.reviewer) for one in made] == [
+        (6, "Bob the 2nd", "Ann"),
+        (5, "Bob the 2nd", "Ann"),
+    ]
+    again = Workspace(busy.folder).feedback
+    assert again.assigned(done) == {one.row: one for one in made}
+    (verdict,) = again.current(done).values()
+    assert (verdict.verdict, verdict.note, verdict.reviewer) == ("confirmed", "a scan", "Ann")
+    busy.feedback.assign(done, [5], "", n_rows=300, reviewer="Cid")
+    assert list(busy.feedback.assigned(done)) == [6]
+    assert [one.row for one in busy.feedback.undo(done, reviewer="Cid")] == [5]
+    assert sorted(busy.feedback.assigned(done)) == [5, 6]
+    assert busy.feedback.undo(done, reviewer="Ann") == made
+    assert busy.feedback.assigned(done) == {}
+    assert list(busy.feedback.current(done)) == [5]
+    actions = [line.action for line in busy.audit.lines(limit=4)]
+    assert actions == ["assignment undone", "assignment undone", "assigned", "assigned"]
+    assert busy.audit.lines(limit=3)[2].detail == {"rows": [5], "assignee": ""}
+
+
+def test_a_verdict_may_assign_and_both_are_undone_as_one(busy, done, scores):
+    busy.feedback.assign(done, [1], "Ann", n_rows=300)
+    busy.feedback.give(done, [1], "unsure", scores=scores)
+    assert busy.feedback.assigned(done)[1].assignee == "Ann"
+    busy.feedback.give(done, [1], "confirmed", scores=scores, assignee="Bob")
+    assert busy.feedback.assigned(done)[1].assignee == "Bob"
+    assert len(busy.feedback.undo(done)) == 2
+    assert busy.feedback.current(done)[1].verdict == "unsure"
+    assert busy.feedback.assigned(done)[1].assignee == "Ann"
+
+
+def test_names_are_remembered_the_most_recent_first(busy, done, scores):
+    busy.feedback.give(done, [1], "unsure", scores=scores, reviewer="Zoe")
+    busy.feedback.assign(done, [1], "Yan", n_rows=300)
+    assert busy.feedback.names()[:2] == ["Yan", "Zoe"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "name", "message"),
+    [([300], "Ann", "rows from 0 to 299"), ([], "Ann", "rows from 0"), ([1], "x" * 201, "at most 200 characters")],
+)
+def test_assignments_that_cannot_be_are_refused_whole(busy, done, scores, rows, name, message):
+    with pytest.raises(ParameterError, match=message):
+        busy.feedback.assign(done, rows, name, n_rows=300)
+    assert busy.feedback.assigned(done) == {}
+
+
+def test_a_workspace_from_before_assignees_takes_them(busy, done, scores, tmp_path):
+    shutil.copy(busy.folder / "workspace.sqlite", tmp_path)
+    with closing(sqlite3.connect(tmp_path / "workspace.sqlite", isolation_level=None)) as old:
+        old.execute("PRAGMA journal_mode = DELETE")
+        old.execute("DROP TABLE assignments")
+    feedback = Workspace(tmp_path).feedback
+    assert feedback.assigned(done) == {}
+    feedback.assign(done, [3], "Ann", n_rows=300)
+    assert Workspace(tmp_path).feedback.assigned(done)[3].assignee == "Ann"
+
+
 def test_verdicts_are_exported_as_a_table(busy, done, scores):
     busy.feedback.give(done, [2, 1], "confirmed", scores=scores, note="=1+1")
     table = busy.feedback.table(done)
     assert table["row"].to_list() == [1, 2]
     assert table["note"].to_list() == ["=1+1", "=1+1"]
+    busy.feedback.assign(done, [2, 7], "Ann", n_rows=300)
+    table = busy.feedback.table(done)
+    assert table.select("row", "verdict", "assignee").rows() == [
+        (1, "confirmed", None), (2, "confirmed", "Ann"), (7, "new", "Ann")
+    ]  # fmt: skip

@@ -1,6 +1,5 @@
 """Alerts with their reasons, and scores with their labels."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +7,7 @@ from numpy.typing import NDArray
 
 from whitecrow.cli.streaming import Scored, TopRows
 from whitecrow.data.labels import Labels, read_labels
+from whitecrow.workspace.report.alerts import Alert, alerts_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -15,43 +15,7 @@ if TYPE_CHECKING:
     from whitecrow.detectors import Detector
     from whitecrow.explain import Explanation
 
-__all__ = ["Alert", "LabelledScores", "explained", "label_text"]
-
-_WORTH_SAYING = 0.05
-
-
-@dataclass(frozen=True)
-class Alert:
-    """One row of an alert list.
-
-    Parameters
-    ----------
-    number : int
-        Number of the row in its file, from 1.
-    score : float
-        Anomaly score.
-    p_value : float or None
-        None where the detector held out no rows.
-    flagged : bool
-        Whether the score exceeds the threshold.
-    reason : str
-        Why, in one sentence.
-    reasons : tuple of (str, float)
-        The same reasons one by one, each with its share from 0 to 1; may be empty.
-    label : str or None
-        The row's label, if there are labels.
-    anomaly : bool or None
-        Whether that label is an anomaly.
-    """
-
-    number: int
-    score: float
-    p_value: float | None
-    flagged: bool
-    reason: str
-    reasons: tuple[tuple[str, float], ...] = ()
-    label: str | None = None
-    anomaly: bool | None = None
+__all__ = ["LabelledScores", "explained"]
 
 
 class LabelledScores:
@@ -117,29 +81,6 @@ def explained(
     if best.rows is None or best.rows.is_empty():
         return (), None
     explanation = detector.explain(best.rows)
-    p_values = explanation.p_values
-    alerts = []
-    for k, number in enumerate(best.numbers.tolist()):
-        label = None if labels is None else label_text(labels, number - 1)
-        alerts.append(
-            Alert(
-                number=number,
-                score=float(best.scores[k]),
-                p_value=None if p_values is None else float(p_values[k]),
-                flagged=bool(best.scores[k] > detector.threshold_),
-                reason=explanation.text(k, reasons),
-                reasons=tuple((r.text, r.share) for r in explanation.top(k, reasons) if r.share >= _WORTH_SAYING),
-                label=label,
-                anomaly=None if labels is None or labels.y[number - 1] < 0 else bool(labels.y[number - 1] == 1),
-            )
-        )
-    return tuple(alerts), explanation
-
-
-def label_text(labels: Labels, row: int) -> str:
-    """Return the label of a row in words."""
-    if labels.y[row] < 0:
-        return "unlabelled"
-    if labels.families is not None:
-        return str(labels.families[row])
-    return "anomaly" if labels.y[row] else "normal"
+    numbers = best.numbers.tolist()
+    places = [number - 1 for number in numbers]
+    return alerts_of(explanation, numbers, best.scores.tolist(), reasons, labels, places), explanation

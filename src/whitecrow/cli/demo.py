@@ -16,9 +16,9 @@ from whitecrow.core.errors import DataError
 if TYPE_CHECKING:
     import polars as pl
 
-    from whitecrow.cli.assessment import Alert
     from whitecrow.detectors import Detector
     from whitecrow.workspace.assessment import Assessment
+    from whitecrow.workspace.report.alerts import Alert
 
 __all__ = ["demo"]
 

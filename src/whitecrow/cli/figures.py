@@ -10,14 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from whitecrow.cli.console import clean
-from whitecrow.cli.wording import NAMES, duration, in_units, percent
+from whitecrow.cli.wording import duration, in_units, percent
+from whitecrow.page.wording import METRIC_NAMES
 
 if TYPE_CHECKING:
-    from whitecrow.cli.assessment import Alert
     from whitecrow.cli.image_assessment import PixelFigures
     from whitecrow.cli.series_figures import SeriesFigures
     from whitecrow.metrics import Interval
     from whitecrow.workspace.assessment import Assessment
+    from whitecrow.workspace.report.alerts import Alert
 
 __all__ = [
     "alerts_table",
@@ -92,12 +93,15 @@ def evaluation_tables(assessment: "Assessment", unit: str = "row") -> Renderable
     metrics, baselines = report.metrics, report.baselines
     ranking = listing(
         ["Ranking, no threshold needed", "Value", level, "No skill"],
-        [(NAMES[name], share(metrics[name].value), span(metrics[name]), share(baselines[name])) for name in _RANKING],
+        [
+            (METRIC_NAMES[name], share(metrics[name].value), span(metrics[name]), share(baselines[name]))
+            for name in _RANKING
+        ],
         right=["Value", level, "No skill"],
     )
     decisions = listing(
         ["At the threshold of the model", "Value", level],
-        [(NAMES[name], share(metrics[name].value), span(metrics[name])) for name in _DECISION],
+        [(METRIC_NAMES[name], share(metrics[name].value), span(metrics[name])) for name in _DECISION],
         right=["Value", level],
     )
     counts = report.confusion

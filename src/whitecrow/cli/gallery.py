@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from whitecrow.cli.assessment import label_text
 from whitecrow.core.errors import ParameterError
+from whitecrow.workspace.report.alerts import label_text
 
 if TYPE_CHECKING:
     from whitecrow.cli.labelled_images import LabelledImages

@@ -151,8 +151,10 @@ def _page(
 ) -> "Page":
     from whitecrow.cli.gallery import draw_gallery
     from whitecrow.cli.report import Page, model_facts
+    from whitecrow.cli.report.image_grid import image_grid, pixel_section
 
     detector, file = request.detector, request.file
+    grid = image_grid(draw_gallery(detector, given, scores, heat), detector.threshold_)
     source = {"Label file": request.label} if request.label is not None else {"Labels from": "sub-folders"}
     return Page(
         title=f"{type(detector).__name__} on {file.name or file.resolve().name}",
@@ -163,6 +165,5 @@ def _page(
         data={"Path": str(file), **source, "Labels": in_units(str(given.labels), "image")},
         notes=tuple(request.console.notes),
         unit="image",
-        gallery=draw_gallery(detector, given, scores, heat),
-        pixels=pixels,
+        images=(grid,) if pixels is None else (grid, pixel_section(pixels)),
     )

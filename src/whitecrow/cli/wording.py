@@ -1,28 +1,12 @@
-"""Shares and figures of merit in words."""
+"""Time spans and shares in words."""
 
 from itertools import pairwise
 
 from whitecrow.page.wording import in_units, percent
 
-__all__ = ["NAMES", "duration", "in_units", "percent"]
+__all__ = ["duration", "in_units", "percent"]
 
 _DURATIONS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-
-NAMES = {
-    "auroc": "AUROC",
-    "average_precision": "Average precision",
-    "f1_at_known_ratio": "F1 at the known ratio",
-    "recall_at_1_percent_fpr": "Recall at 1 % false alarms",
-    "recall_at_0.1_percent_fpr": "Recall at 0.1 % false alarms",
-    "best_f1": "Best F1 (optimistic)",
-    "precision": "Precision",
-    "recall": "Recall",
-    "operational_f1": "F1",
-    "f2": "F2",
-    "false_positive_rate": "False-alarm rate",
-    "alert_rate": "Alert rate",
-    "accuracy": "Accuracy",
-}
 
 
 def duration(steps: float, seconds: float | None = None) -> str:

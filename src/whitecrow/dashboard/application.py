@@ -28,6 +28,14 @@ __all__ = ["mount"]
 _STATIC = Path(__file__).parent / "static"
 # The best compression takes three times as long for a sixth less, and every first visit waits for it.
 _COMPRESSION = 4
+# A chart is drawn a moment after its element is there; one that is taken away before has nothing to dispose of.
+_UNDRAWN_CHARTS = """
+        app.mixin({
+          beforeUnmount() {
+            if (this.$el?.classList?.contains("nicegui-echart")) this.chart ??= { dispose() {} };
+          },
+        });
+"""
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#0072B2"/>'
     '<path d="M6 21c5-1 7-9 12-9 3 0 4 2 8 2-2 1-3 2-4 5-2 5-8 7-13 6l-4 2z" fill="#fff"/></svg>'
@@ -61,6 +69,7 @@ def mount(app: FastAPI, workspace: Workspace, *, limits: UploadLimits | None = N
     screens_app.add_static_files(STATIC_PATH, _STATIC, max_cache_age=365 * 86_400)
     for screen in SCREENS:
         _add_page(screen, workspace, limits or UploadLimits())
+    screens_app.config.vue_config_script += _UNDRAWN_CHARTS
     ui.run_with(
         app,
         title="whitecrow",

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from whitecrow.core.errors import DataError, ParameterError
-from whitecrow.dashboard.evaluation import siblings
 from whitecrow.dashboard.run_parts import run_name
 from whitecrow.dashboard.score_bins import score_bins
 from whitecrow.metrics import Costs, EvaluationReport, Interval, ScoreHistogram, evaluation_report
 from whitecrow.metrics.agreement import Disagreements, RankAgreement, disagreements, paired_difference, rank_agreement
 from whitecrow.metrics.family_catches import FamilyCatches, family_catches
-from whitecrow.workspace import RunRecord, Workspace
+from whitecrow.workspace import RunRecord, SplitRule, Workspace
+from whitecrow.workspace.honesty import siblings
 
 __all__ = ["Comparison", "Difference", "SeedSpread", "compare", "spread", "threshold_of"]
 
@@ -246,8 +246,16 @@ def _check_alike(first: RunRecord, other: RunRecord, names: Mapping[str, str]) -
             "same row, or not of the same class, to the other. Fit one of them again."
         )
     if one.split != two.split:
-        kinds = " and ".join(f"{split.kind} ({split.share:g} trains)" for split in (one.split, two.split))
         raise DataError(
-            f"{pair} their splits are {kinds}, so that they learnt from different shares of the data. Fit one of them "
-            "again with the split of the other."
+            f"{pair} their splits are {_split(one.split)} and {_split(two.split)}, so that they learnt from different "
+            "shares of the data. Fit one of them again with the split of the other."
         )
+
+
+def _split(split: SplitRule) -> str:
+    words = f"{split.share:g} trains"
+    if split.validation is not None:
+        words += f", {split.validation:g} sets the threshold"
+    if split.time is not None:
+        words += f", by {split.time}"
+    return f"{split.kind} ({words})"

@@ -20,6 +20,7 @@ MEANINGS = {
 """What the slider may set, and how it is called."""
 
 _AT_FIRST = "score"
+_BY_RUN = "run"
 _LONGEST = 500  # characters of a column's name
 _ROW = re.compile("[0-9]{1,12}")
 
@@ -36,24 +37,28 @@ class ExploreState(ViewState):
         First and last row of the data set that are looked at, both included; None is all.
     lanes : str or None
         Column whose values have a lane each in the timeline.
+    by_run : bool
+        Whether the selected runs have a lane each instead.
     """
 
     meaning: str = _AT_FIRST
     window: tuple[int, int] | None = None
     lanes: str | None = None
+    by_run: bool = False
 
     @classmethod
     def of(cls, query: str) -> Self:
         """Return the state of a URL's query; what is malformed is left out."""
         base = ViewState.of(query)
         given = dict(parse_qsl(query.removeprefix("?")))
-        meaning, lanes = given.get("meaning", ""), given.get("lanes", "")
+        meaning, lanes, by_run = given.get("meaning", ""), given.get("lanes", ""), given.get("by") == _BY_RUN
         shared = {one.name: getattr(base, one.name) for one in fields(base)}
         return cls(
             **shared,
             meaning=meaning if meaning in MEANINGS else _AT_FIRST,
             window=row_window(given.get("first", ""), given.get("last", "")),
-            lanes=lanes if 0 < len(lanes) <= _LONGEST else None,
+            lanes=lanes if 0 < len(lanes) <= _LONGEST and not by_run else None,
+            by_run=by_run,
         )
 
     def query(self) -> str:
@@ -65,6 +70,8 @@ class ExploreState(ViewState):
             own |= {"first": str(self.window[0]), "last": str(self.window[1])}
         if self.lanes is not None:
             own["lanes"] = self.lanes
+        if self.by_run:
+            own["by"] = _BY_RUN
         return "&".join(part for part in (super().query(), urlencode(own)) if part)
 
 

@@ -11,8 +11,9 @@ from whitecrow.core.spec import Kind
 from whitecrow.dashboard.parameter_form import ParameterForm
 from whitecrow.dashboard.parts import Text, button, details
 from whitecrow.dashboard.shell import Page
+from whitecrow.dashboard.split_form import SplitForm
 from whitecrow.dashboard.threads import in_thread
-from whitecrow.workspace import Budget, DatasetRecord, FitRequest, RunRecord, SplitRule
+from whitecrow.workspace import Budget, DatasetRecord, FitRequest, RunRecord
 
 __all__ = ["FitForm", "fitting_detectors"]
 
@@ -20,11 +21,6 @@ _REGIMES = {
     "contaminated": "Contaminated: rows as they are",
     "clean": "Clean: only normal rows train",
     "labelled": "Labelled: it is told the labels",
-}
-_SPLITS = {
-    "random": "Random: a share trains",
-    "order": "In order: the first rows train",
-    "all": "None: all rows train",
 }
 _FIRST = {"table": "auto", "image": "conv-autoencoder", "sequence": "sub-pca"}
 
@@ -57,9 +53,7 @@ class FitForm:
         with ui.element("div").classes("wc-form"):
             self._detector = _choice("Detector", {name: name for name in names}, first)
             self._regime = _choice("What it may know", _REGIMES, "contaminated")
-            in_time = record.settings.time is not None or (record.kind == "sequence" and record.shape is None)
-            self._split = _choice("Split", _SPLITS, "order" if in_time else "random")
-            self._share = _number("Share that trains", 0.5, step=0.05, minimum=0.01, maximum=0.99)
+            self._split = SplitForm(record)
             self._seed = _number("Seed", 0, step=1, minimum=0)
             self._name = ui.input("Name of the run").props("outlined dense maxlength=200")
             self._name.props["hint"] = "The detector's, if empty"
@@ -107,11 +101,7 @@ class FitForm:
             self._parameters.values(),
             seed=int(seed) if seed == int(seed) else seed,  # pyright: ignore[reportArgumentType] - checked by the request
             regime=self._regime.value,
-            split=SplitRule(
-                self._split.value,
-                _given("Share that trains", self._share),
-                None if self._injected.value is None else float(self._injected.value),
-            ),
+            split=self._split.rule(None if self._injected.value is None else float(self._injected.value)),
             budget=Budget(_given("Seconds", self._seconds), _given("Memory", self._memory)),
             name=str(self._name.value or ""),
         )

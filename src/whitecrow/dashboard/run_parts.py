@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from whitecrow.dashboard.formats import NOTHING, duration, figure, interval, percent
+from whitecrow.dashboard.parts import link_button
 from whitecrow.workspace import RunRecord
 
-__all__ = ["HEADLINES", "headline_figures", "metric_rows", "run_name", "standing"]
+__all__ = ["HEADLINES", "documents", "headline_figures", "metric_rows", "run_name", "standing"]
 
 HEADLINES: Mapping[str, str] = {
     "auroc": "AUROC",
@@ -33,6 +34,15 @@ _NAMES: Mapping[str, str] = {
 def run_name(run: RunRecord) -> str:
     """Return the name of a run with its number, by which it is told from others of the same name."""
     return f"{run.number} · {run.name}"
+
+
+def documents(run: RunRecord, *, small: bool = False) -> None:
+    """Offer the report of a run that is done and the card of its model, as files; small in a list."""
+    if run.dataset is not None:  # a model that was brought in has no rows to report on
+        address = f"/api/runs/{run.id}/report.html"
+        link_button("Report", address, small=small, label=f"Report of run {run.number} as HTML")
+    text, address = "Card" if small else "Model card", f"/api/runs/{run.id}/card.md"
+    link_button(text, address, small=small, label=f"{text} of run {run.number} as Markdown")
 
 
 def headline_figures(report: Mapping[str, Any]) -> list[tuple[str, str, tuple[str, ...]]]:

@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from nicegui import events, ui
 
 from whitecrow.core.errors import WhitecrowError
-from whitecrow.dashboard.evaluation import Honesty, honesty, siblings
 from whitecrow.dashboard.parts import Text, button, details, facts, heading, notes
 from whitecrow.dashboard.state import ViewState
 from whitecrow.dashboard.threads import in_thread
 from whitecrow.dashboard.uploads import UploadLimits
 from whitecrow.workspace import Workspace
+from whitecrow.workspace.honesty import Honesty, honesty, siblings
 
 __all__ = ["Page", "Screen"]
 

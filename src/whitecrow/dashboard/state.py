@@ -15,7 +15,7 @@ __all__ = ["DEFAULT_COSTS", "PARTS", "ViewState"]
 DEFAULT_COSTS = Costs(miss=10.0, false_alarm=1.0)
 """What outcomes cost until somebody says otherwise."""
 
-PARTS = ("train", "test", "left out")
+PARTS = ("train", "test", "left out", "validation")
 """Parts of a data set that a view may be restricted to."""
 
 _ID = re.compile(r"[0-9a-f]{12}")
@@ -38,7 +38,7 @@ class ViewState:
         Ids of the selected runs, the first of which is looked at where there is room for one; at most twelve.
     threshold : float or None
         Score above which a row is flagged; None is the model's own.
-    part : {"train", "test", "left out"} or None
+    part : {"train", "test", "left out", "validation"} or None
         Rows that are looked at; None is those that no training saw.
     record : int or None
         Row of the data set whose drawer is open, from 0.

@@ -117,13 +117,15 @@ def _recognised(column: "pl.Series", counts: dict[str, int]) -> set[str]:
     if column.dtype.is_numeric() and not set(counts) <= {"0", "1"}:
         raise DataError(
             f"The label column {column.name!r} holds the numbers {some}; unless it is said which are normal, only 0 "
-            "(normal) and 1 (anomaly) are understood. Say it, on the command line for example by --normal 0."
+            "(normal) and 1 (anomaly) are understood. Say it: for example by --normal 0 on the command line, or in the "
+            "console under Values that mean normal."
         )
     found = {name for name in counts if name.strip().lower() in NORMAL_NAMES}
     if not found and not column.dtype.is_numeric():
         raise DataError(
             f"The label column {column.name!r} holds {some}; none of them is known to mean normal "
-            f"({', '.join(NORMAL_NAMES)} are). Say which do, on the command line by --normal VALUE."
+            f"({', '.join(NORMAL_NAMES)} are). Say which do: by --normal VALUE on the command line, or in the console "
+            "under Values that mean normal."
         )
     return found
 

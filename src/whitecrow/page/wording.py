@@ -1,10 +1,34 @@
-"""Text for readers: shares in words, and text from data made harmless."""
+"""Text for readers: numbers, shares and time spans in words, and text from data made harmless."""
 
+import math
 import re
 import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-__all__ = ["clean", "in_units", "percent"]
+__all__ = ["METRIC_NAMES", "NOTHING", "clean", "count", "duration", "in_units", "parameter", "percent"]
 
+NOTHING = "–"
+"""What stands for a figure that is not there."""
+
+METRIC_NAMES: Mapping[str, str] = {
+    "auroc": "AUROC",
+    "average_precision": "Average precision",
+    "f1_at_known_ratio": "F1 at the known ratio",
+    "recall_at_1_percent_fpr": "Recall at 1 % false alarms",
+    "recall_at_0.1_percent_fpr": "Recall at 0.1 % false alarms",
+    "best_f1": "Best F1 (optimistic)",
+    "precision": "Precision",
+    "recall": "Recall",
+    "operational_f1": "F1",
+    "f2": "F2",
+    "false_positive_rate": "False-alarm rate",
+    "alert_rate": "Alert rate",
+    "accuracy": "Accuracy",
+}
+"""Figures of merit in words, in the order in which reports show them."""
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _ROW = re.compile(r"\b(?:(an?) )?row(s?)\b", re.IGNORECASE)
 
 
@@ -29,6 +53,35 @@ def percent(share: float) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return a number of things.
+
+    >>> count(1, "run"), count(20_000, "row"), count(2, "anomaly", "anomalies")
+    ('1 run', '20,000 rows', '2 anomalies')
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time span in two units at most.
+
+    >>> [duration(s) for s in (0.0123, 4.26, 75, 3725, 90_000, None)]
+    ['12 ms', '4.3 s', '1 min 15 s', '1 h 2 min', '1 d 1 h', '–']
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return NOTHING
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for unit, name, lower, lower_name in ((_DAY, "d", _HOUR, "h"), (_HOUR, "h", _MINUTE, "min")):
+        if whole >= unit:
+            rest = whole % unit // lower
+            return f"{whole // unit} {name}" + (f" {rest} {lower_name}" if rest else "")
+    return f"{whole // _MINUTE} min" + (f" {whole % _MINUTE} s" if whole % _MINUTE else "")
+
+
 def in_units(text: str, unit: str) -> str:
     """Return a sentence of ours on rows as one on something else.
 
@@ -45,3 +98,18 @@ def in_units(text: str, unit: str) -> str:
         return f"{article[0]}{'n' if unit[0] in 'aeiou' else ''} {unit}{plural}"
 
     return _ROW.sub(renamed, text)
+
+
+def parameter(given: Any) -> str:
+    """Return the value of a parameter as a form shows it.
+
+    >>> parameter((64, 32)), parameter(None), parameter(True), parameter(0.001)
+    ('64, 32', 'none', 'yes', '0.001')
+    """
+    if given is None:
+        return "none"
+    if isinstance(given, bool):
+        return "yes" if given else "no"
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return ", ".join(map(parameter, given))
+    return str(given)

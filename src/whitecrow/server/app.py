@@ -66,6 +66,7 @@ def create_app(workspace: Workspace, settings: Settings) -> FastAPI:
     """
     metrics = Metrics()
     workspace.alerting.allow(settings.allowed_webhooks)
+    workspace.live.allow(settings.live_files)
     context = Context(workspace, settings, metrics)
     app = FastAPI(
         title="whitecrow",

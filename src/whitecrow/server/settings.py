@@ -6,6 +6,7 @@ from typing import Annotated, get_type_hints
 
 from whitecrow.core.errors import ParameterError
 from whitecrow.core.parameters import Count, NonNegative, Positive, Range, check
+from whitecrow.workspace.stream import LiveFile, LiveFiles
 
 __all__ = ["SHORTEST_TOKEN", "Settings", "is_loopback"]
 
@@ -40,6 +41,8 @@ class Settings:
     allowed_webhooks : tuple of str, default=()
         Hosts, or addresses, that webhooks of alert rules may reach; none by default. A host must lead to a public
         address, unless that address is named too; ``localhost`` names the loopback.
+    live_files : tuple of LiveFile, default=()
+        Files that streams may follow as they grow; none by default.
     max_body_bytes : int, default=100 MiB
         Largest request body, as sent and once inflated.
     max_json_bytes : int, default=16 MiB
@@ -69,7 +72,8 @@ class Settings:
     Raises
     ------
     ParameterError
-        If a value is out of its range, the token too short, or the address beyond loopback without a token.
+        If a value is out of its range, the token too short, the address beyond loopback without a token, or two live
+        files have the same name.
 
     Examples
     --------
@@ -82,6 +86,7 @@ class Settings:
     token: str | None = field(default=None, repr=False)
     allowed_hosts: tuple[str, ...] = ()
     allowed_webhooks: tuple[str, ...] = ()
+    live_files: tuple[LiveFile, ...] = ()
     max_body_bytes: Count = 100 << 20
     max_json_bytes: Count = 16 << 20
     max_bytes_in_flight: Count = 400 << 20
@@ -111,6 +116,7 @@ class Settings:
                 f"Settings(host={self.host!r}) can be reached from other machines, and there is no token. Give one of "
                 f"at least {SHORTEST_TOKEN} characters (on the command line: --token), or listen on 127.0.0.1."
             )
+        LiveFiles().allow(self.live_files)
         if self.max_bytes_in_flight < self.max_body_bytes:
             raise ParameterError(
                 f"Settings(max_bytes_in_flight={self.max_bytes_in_flight}) is less than max_body_bytes="

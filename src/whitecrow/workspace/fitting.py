@@ -13,19 +13,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from whitecrow.calibrate import p_values
+from whitecrow.calibrate import Quantile, p_values
 from whitecrow.core import parameters, registry
 from whitecrow.core.errors import DataError
 from whitecrow.core.files import atomic_write
 from whitecrow.core.processes import peak_mb
 from whitecrow.data.labels import Labels
 from whitecrow.detectors import DeepDetector, Detector
-from whitecrow.page.wording import percent
 from whitecrow.train import Progress, monitor
-from whitecrow.workspace.assessment import Assessment, assess
+from whitecrow.workspace.assessment import assess_parts
 from whitecrow.workspace.datasets import Datasets
 from whitecrow.workspace.feedback import Feedback
-from whitecrow.workspace.parts import Part, part_rows
+from whitecrow.workspace.parts import Part, part_rows, split_times
 from whitecrow.workspace.request import FitRequest
 from whitecrow.workspace.runs import Epoch, RunRecord, Runs
 from whitecrow.workspace.samples import for_detector, steps_that_train
@@ -34,6 +33,11 @@ from whitecrow.workspace.watching import EpochWatcher
 __all__ = ["CHECKPOINT", "fit_run", "save_model"]
 
 CHECKPOINT = "checkpoint"
+_VALIDATION_ROWS = {
+    "contaminated": "validation rows",
+    "clean": "normal validation rows",
+    "labelled": "validation rows without known anomalies",
+}
 _WRITE_EVERY = 0.2  # seconds between two writings of the progress, each of which waits for the disk
 
 
@@ -101,11 +105,15 @@ def fit_run(datasets: Datasets, runs: Runs, feedback: Feedback, key: str, *, che
     scores = np.asarray(detector.anomaly_score(for_detector(material.kind, material.samples)), dtype=np.float64)
     scored = time.perf_counter()
     check()
+    _set_threshold(detector, scores, material, request.split.validation)
     if "checkpoint" in parameters.fields(cls):
         detector.set_params(checkpoint=None)  # a place on this machine is no part of the model
     version = save_model(detector, runs, key)
     _write_scores(runs.scores_file(key), detector, scores, material)
-    assessment, notes = _assessment(detector, scores, material)
+    hashes = material.table.hash_rows(seed=0).to_numpy()
+    assessment, notes = assess_parts(
+        detector, scores, material.parts, material.labels, hashes, told=material.y is not None
+    )
     runs.finish(
         key,
         version=version,
@@ -135,7 +143,9 @@ def save_model(detector: Detector, runs: Runs, key: str) -> str:
 
 def _material(datasets: Datasets, feedback: Feedback, request: FitRequest) -> _Material:
     table, labels = datasets.rows(request.dataset, request.settings)
-    parts = part_rows(request, table.height, labels)
+    column = request.split.time
+    times = None if column is None else split_times(datasets.table(request.dataset, request.settings), column)
+    parts = part_rows(request, table.height, labels, times)
     y = None
     if request.verdicts is not None:
         known, held_out = feedback.labels(request.verdicts, table.height, seed=request.seed)
@@ -155,6 +165,24 @@ def _material(datasets: Datasets, feedback: Feedback, request: FitRequest) -> _M
         samples = datasets.samples(request.dataset, settings=request.settings)
     in_order = record.shape is None and "table" not in registry.load(request.detector).kinds
     return _Material(table, samples, record.kind, in_order, labels, parts, y)
+
+
+def _set_threshold(
+    detector: Detector, scores: NDArray[np.float64], material: _Material, validation: float | None
+) -> None:
+    """Set the threshold on the rows that were set aside for it, if any were, by the rule of the detector's own."""
+    if validation is None:
+        return
+    rows = material.parts == Part.VALIDATION
+    if material.y is not None:
+        rows &= material.y != 1
+    if not rows.any():  # verdicts have made training and test rows of them
+        raise DataError(
+            "No row is left to set the threshold on. Let a larger share set it, or leave it to training rows."
+        )
+    rule = Quantile(detector.contamination)
+    detector.set_threshold(float(rule.fit(scores[rows])))
+    detector.threshold_source_ = f"{rule.source}; {_VALIDATION_ROWS[detector.regime]}"
 
 
 def _watcher(detector: Detector, material: _Material, request: FitRequest) -> EpochWatcher | None:
@@ -244,34 +272,3 @@ def _write_scores(file: Path, detector: Detector, scores: NDArray[np.float64], m
     }
     with atomic_write(file) as draft:
         pl.DataFrame(columns).write_parquet(draft)
-
-
-def _assessment(
-    detector: Detector, scores: NDArray[np.float64], material: _Material
-) -> tuple[Assessment | None, list[str]]:
-    """Judge the scores of the test rows; what stands in the way of figures is a note."""
-    notes = []
-    parts, labels = material.parts, material.labels
-    test = parts == Part.TEST
-    if not test.any():
-        return None, ["Every row trained, so nothing is left to measure on. Split the rows to see figures."]
-    hashes = material.table.hash_rows(seed=0).to_numpy()
-    copies = float(np.isin(hashes[test], np.unique(hashes[parts == Part.TRAIN])).mean())
-    if copies > 0.01:
-        notes.append(f"{percent(copies)} of the test rows have the values of a training row.")
-    if labels is None:
-        return None, [*notes, "No column holds labels, so there are no figures of merit, only scores."]
-    anomalies, normal = int((labels.y[test] == 1).sum()), int((labels.y[test] == 0).sum())
-    if not anomalies or not normal:
-        return None, [
-            *notes,
-            f"The test has {anomalies:,} labelled anomalies and {normal:,} labelled normal rows; figures of merit need "
-            "both.",
-        ]
-    families = None if labels.families is None else labels.families[test]
-    tested = Labels(labels.y[test], families, labels.counts, labels.normal)
-    assessment = assess(detector, scores[test], tested, hashes[test], None)
-    trained = labels.y[parts == Part.TRAIN]
-    if (trained == 1).any() and material.y is None:
-        notes.append(f"{percent(float((trained == 1).mean()))} of the training rows are labelled as anomalies.")
-    return assessment, [*notes, *assessment.notes]

@@ -11,6 +11,7 @@ from whitecrow.core.parameters import Count, check
 from whitecrow.core.processes import started
 from whitecrow.workspace.database import WorkspaceError
 from whitecrow.workspace.datasets import Datasets
+from whitecrow.workspace.parts import split_times
 from whitecrow.workspace.request import FitRequest
 from whitecrow.workspace.runs import RunRecord, Runs, State
 from whitecrow.workspace.worker import Worker
@@ -82,7 +83,10 @@ class Jobs:
         UnknownNameError
             If there is no such data set or detector.
         """
-        record = self._runs.create(request.checked(self._datasets.get(request.dataset)), actor=actor)
+        checked = request.checked(self._datasets.get(request.dataset))
+        if checked.split.time is not None:  # whether it orders the rows is seen by reading it
+            split_times(self._datasets.table(checked.dataset, checked.settings), checked.split.time)
+        record = self._runs.create(checked, actor=actor)
         self._wake.set()
         return record
 

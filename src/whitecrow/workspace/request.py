@@ -1,7 +1,7 @@
 """What a fit is asked to do: data, detector, rows to train on, budget; checked before anything starts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Literal, Self
 
 from whitecrow.core import parameters, registry
@@ -10,36 +10,86 @@ from whitecrow.core.parameters import Natural, Positive, Range, check
 from whitecrow.data.contamination import largest_contamination
 from whitecrow.workspace.datasets import DatasetRecord, DatasetSettings
 
-__all__ = ["HELD_OUT", "Budget", "FitRequest", "SplitRule"]
+__all__ = ["FEWEST_VALIDATION", "HELD_OUT", "Budget", "FitRequest", "SplitRule"]
 
 HELD_OUT = 0.4
 """Share of the anomalies that is set aside to be injected into training, and never tested."""
+
+FEWEST_VALIDATION = 20
+"""Rows that a threshold is found on, at least: fewer say little of the tail in which it lies."""
 
 Regime = Literal["contaminated", "clean", "labelled"]
 # What a fit sets itself.
 _RESERVED = ("regime", "random_state", "checkpoint", "verbose", "device")
 _NAME_LENGTH = 200
+_ROUNDING = 1e-6  # of shares that were given with a few decimals
+_Share = Annotated[float, Range(0, 1, True, True)]
 
 
 @dataclass(frozen=True)
 class SplitRule:
-    """Which rows train and which test.
+    """Which rows train, which set the threshold, and which test.
 
     Parameters
     ----------
     kind : {"random", "order", "all"}
         *random*: a random share trains, drawn with the run's seed. *order*: the first rows train, the last test, in
-        the order of the file or of the time column. *all*: every row trains, and there is no test.
+        the order of the file, of the data set's time column, or of ``time``. *all*: every row trains, and there is no
+        test.
     share : float between 0 and 1
         Share of the rows that trains; of the normal rows, where ``injected`` is given.
     injected : float from 0 to below 0.5, or None
         Share of anomalies in the training rows. Normal rows train, and held-out anomalies, which are never tested, are
         injected among them; the test is the same for every share. Needs labels and a random split.
+    validation : float between 0 and 1, or None
+        Share of the rows that sets the threshold, and neither trains nor tests; by order those between. None leaves the
+        threshold to the detector, which finds it on training rows, or on some of them that it holds out.
+    test : float between 0 and 1, or None
+        Share of the rows that tests; None takes the rest. The three shares add up to 1.
+    time : str or None
+        Column whose order is meant by *order*: the oldest rows train, the newest test.
     """
 
     kind: Literal["random", "order", "all"] = "random"
-    share: Annotated[float, Range(0, 1, True, True)] = 0.5
+    share: _Share = 0.5
     injected: Annotated[float, Range(0, 0.5, high_open=True)] | None = None
+    validation: _Share | None = None
+    test: _Share | None = None
+    time: str | None = None
+
+    def check(self) -> None:
+        """Check what can be checked without the rows.
+
+        Raises
+        ------
+        ParameterError
+            If a value is out of its range, the shares do not add up, or two of them do not go together.
+        """
+        for one in fields(self):
+            check("SplitRule", one.name, getattr(self, one.name), type(self).__annotations__[one.name])
+        if self.time is not None and self.kind != "order":
+            raise ParameterError(f"A time column orders the rows, and the split is {self.kind!r}. Split by 'order'.")
+        if self.validation is None and self.test is None:
+            return
+        if self.kind == "all":
+            raise ParameterError(
+                "Every row trains in this split, so there is no share for the threshold or the test. Leave them out, "
+                "or split at random or by order."
+            )
+        if self.injected is not None:
+            raise ParameterError(
+                "Where anomalies are injected, their protocol says which rows test. Leave 'validation' and 'test' out, "
+                "or 'injected'."
+            )
+        trains, validates = float(self.share), float(self.validation or 0.0)
+        tests = 1 - trains - validates if self.test is None else float(self.test)
+        if abs(trains + validates + tests - 1) > _ROUNDING or tests < _ROUNDING:
+            given = f"{trains:g} train, {validates:g} set the threshold"
+            given += ", none is left to test" if self.test is None else f", {tests:g} test"
+            raise ParameterError(
+                f"The shares of the rows must add up to 1, with some left to test; given: {given}. Change one, or "
+                "leave 'test' out, which takes the rest."
+            )
 
     def largest_injection(self, normal: int, anomalous: int) -> float:
         """Return the largest share that ``injected`` can be for so many labelled rows of each class."""
@@ -135,7 +185,7 @@ class FitRequest:
         return {
             **{name: getattr(self, name) for name in plain},
             "parameters": dict(self.parameters),
-            "split": {name: getattr(self.split, name) for name in ("kind", "share", "injected")},
+            "split": {one.name: getattr(self.split, one.name) for one in fields(self.split)},
             "budget": {name: getattr(self.budget, name) for name in ("seconds", "memory_mb")},
             "settings": None if self.settings is None else self.settings.document(),
         }
@@ -151,9 +201,9 @@ class FitRequest:
             If there is no such detector.
         """
         settings = record.settings if self.settings is None else self.settings
-        for part, names in ((self.split, ("kind", "share", "injected")), (self.budget, ("seconds", "memory_mb"))):
-            for name in names:
-                check(type(part).__name__, name, getattr(part, name), type(part).__annotations__[name])
+        self.split.check()
+        for name in ("seconds", "memory_mb"):
+            check("Budget", name, getattr(self.budget, name), Budget.__annotations__[name])
         check("FitRequest", "seed", self.seed, Natural)
         check("FitRequest", "regime", self.regime, Regime)
         check("FitRequest", "name", self.name, str)
@@ -188,11 +238,31 @@ class FitRequest:
                 "out, or set both."
             )
         self._check_injection(record, settings)
-        if record.shape is None and "table" not in cls.kinds and self.split.kind == "random":
-            raise ParameterError(
-                f"{self.detector} learns from a series, whose rows stay in order. Split by order, or train on all."
-            )
+        if record.shape is None and "table" not in cls.kinds:
+            if self.split.kind == "random":
+                raise ParameterError(
+                    f"{self.detector} learns from a series, whose rows stay in order. Split by order, or train on all."
+                )
+            if self.split.time not in (None, settings.time):
+                raise ParameterError(
+                    f"{self.detector} learns from a series in the order of the data set. Leave 'time' out of the "
+                    "split; the data set's own time column can be set with its columns."
+                )
+        self._check_split(record, settings)
         return replace(self, settings=settings, name=" ".join(self.name.split()) or self.detector)
+
+    def _check_split(self, record: DatasetRecord, settings: DatasetSettings) -> None:
+        split, names = self.split, [column["name"] for column in record.profile]
+        n = None if split.validation is None else round(split.validation * record.rows)
+        if n is not None and n < FEWEST_VALIDATION:
+            raise ParameterError(
+                f"A share of {split.validation:g} is {n:,} of {record.rows:,} rows; a threshold needs "
+                f"{FEWEST_VALIDATION} rows at least. Make the share larger, or leave 'validation' out."
+            )
+        if split.time is not None and split.time not in names:
+            raise ParameterError(f"There is no column {split.time!r}. The columns are: {', '.join(names[:50])}.")
+        if split.time is not None and split.time == settings.label:
+            raise ParameterError(f"{split.time!r} is the label column, and no time. Name another.")
 
     def _check_injection(self, record: DatasetRecord, settings: DatasetSettings) -> None:
         wanted, labels = self.split.injected, record.labels

@@ -14,7 +14,7 @@ from whitecrow.workspace.parts import Part
 
 __all__ = ["PART_NAMES", "RunScores"]
 
-PART_NAMES = {"train": Part.TRAIN, "test": Part.TEST, "left out": Part.LEFT_OUT}
+PART_NAMES = {"train": Part.TRAIN, "test": Part.TEST, "left out": Part.LEFT_OUT, "validation": Part.VALIDATION}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ class RunScores:
 
         Parameters
         ----------
-        part : {"train", "test", "left out", "all"}, optional
+        part : {"train", "test", "left out", "validation", "all"}, optional
             By default the test rows, or all rows where every row trained.
         window : (int, int), optional
             First and last row of the data set that are wanted, both included; all by default.

@@ -7,8 +7,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import polars as pl
@@ -18,6 +20,8 @@ from whitecrow.calibrate import p_values
 from whitecrow.core import registry
 from whitecrow.core.errors import DataError, ParameterError
 from whitecrow.data.encoders import table_encoder
+from whitecrow.explain.attribution import explain
+from whitecrow.explain.originals import Originals, find_originals, find_samples
 from whitecrow.explain.samples import ImageReasons, SeriesReasons, explain_image, explain_sequence, explain_step
 from whitecrow.io import load
 from whitecrow.io.batches import load_once
@@ -29,9 +33,11 @@ from whitecrow.workspace.datasets import Datasets
 from whitecrow.workspace.feedback import Feedback
 from whitecrow.workspace.fitting import save_model
 from whitecrow.workspace.jobs import Jobs
+from whitecrow.workspace.parts import Part
 from whitecrow.workspace.request import FitRequest
 from whitecrow.workspace.results import RunScores
 from whitecrow.workspace.runs import RunRecord, Runs
+from whitecrow.workspace.stream.live import LiveFiles
 
 if TYPE_CHECKING:
     from whitecrow.calibrate import Threshold
@@ -63,6 +69,8 @@ class Workspace:
     feedback : Feedback
     audit : Audit
     alerting : Alerting
+    live : LiveFiles
+        Files that grow and that may be followed.
     jobs : Jobs
 
     Raises
@@ -85,11 +93,14 @@ class Workspace:
         self.feedback = Feedback(database)
         self.audit = Audit(database)
         self.alerting = Alerting(self.folder, database)
+        self.live = LiveFiles()
         self.jobs = Jobs(self.folder, self.datasets, self.runs, at_once=fits_at_once)
         self._scores: OrderedDict[str, RunScores] = OrderedDict()
         self._tables: OrderedDict[tuple[str, str | None, tuple[int, int] | None], AlertTable] = OrderedDict()
         self._copies: OrderedDict[str, NDArray[np.uint64]] = OrderedDict()
         self._explainers: OrderedDict[Path, Detector] = OrderedDict()
+        self._sample_rows: WeakKeyDictionary[Detector, NDArray[np.int64] | None] = WeakKeyDictionary()
+        self._originals: WeakKeyDictionary[Detector, Originals | None] = WeakKeyDictionary()
         self._turn = threading.Lock()
         self._explaining = threading.Lock()
 
@@ -220,7 +231,8 @@ class Workspace:
         """
         values = self.rows(run, rows)
         with self._private_detector(run) as detector:
-            return detector.explain(values, n_neighbours=n_neighbours, method=method)
+            originals = self._originals_of(run, detector)
+            return explain(detector, values, n_neighbours=n_neighbours, method=method, originals=originals)
 
     def explain_sample(self, run: str, row: int, *, n_neighbours: int = 5) -> ImageReasons | SeriesReasons:
         """Say where an image, a sequence or a step of a run's data set is anomalous, and what was expected.
@@ -276,8 +288,11 @@ class Workspace:
             If the model takes other samples.
         """
         with self._private_detector(run) as detector:
-            why = explain_image if detector.spec_.kind == "image" else explain_sequence
-            reasons = why(detector, sample, n_neighbours=n_neighbours)
+            if detector.spec_.kind == "image":
+                rows = self._samples_of(run, detector)
+                reasons = explain_image(detector, sample, n_neighbours=n_neighbours, rows=rows)
+            else:
+                reasons = explain_sequence(detector, sample, n_neighbours=n_neighbours)
             calibration = detector.calibration_scores_
             p_value = float(p_values(calibration, np.array([reasons.score]))[0]) if len(calibration) else None
             return p_value, reasons
@@ -294,6 +309,23 @@ class Workspace:
                 self._explainers.popitem(last=False)
             yield self._explainers[file]
 
+    def _originals_of(self, run: str, detector: "Detector") -> Originals | None:
+        """Return the normal rows that a model keeps as they were given; those of the models at hand are kept."""
+        if detector not in self._originals:
+            trained = np.flatnonzero(self.scores(run).part == Part.TRAIN)
+            self._originals[detector] = find_originals(detector, self.rows(run), trained)
+        return self._originals[detector]
+
+    def _samples_of(self, run: str, detector: "Detector") -> NDArray[np.int64] | None:
+        """Return which samples the normal ones are that a model keeps; those of the models at hand are kept."""
+        if detector not in self._sample_rows:
+            dataset, found = self.runs.get(run).dataset, None
+            if dataset is not None:
+                trained = np.flatnonzero(self.scores(run).part == Part.TRAIN)
+                found = find_samples(detector, partial(self.datasets.samples, dataset), trained)
+            self._sample_rows[detector] = found
+        return self._sample_rows[detector]
+
     def alert_table(self, run: str, part: str | None = None, window: tuple[int, int] | None = None) -> AlertTable:
         """Return the sorted scores of a part of a run's rows with the counts above each; see :func:`alert_table`.
 
@@ -304,7 +336,7 @@ class Workspace:
         ----------
         run : str
             Id of the run.
-        part : {"train", "test", "left out", "all"}, optional
+        part : {"train", "test", "left out", "validation", "all"}, optional
             By default the test rows, or all rows where every row trained.
         window : (int, int), optional
             First and last row of the data set that count, both included; all by default.

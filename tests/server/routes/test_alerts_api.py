@@ -138,6 +138,38 @@ def test_verdicts_are_kept_with_their_model_and_undone_in_turn(client, space, ot
     assert client.get(url).json()["precision"] is None
 
 
+def test_alerts_are_assigned_with_a_verdict_or_alone_and_undone(client, other):
+    url = f"/api/runs/{other}/feedback"
+    alone = client.post(url, json={"rows": [210, 211], "assignee": "<b> Ann", "reviewer": "B"})
+    assert alone.status_code == 201
+    assert alone.json()["verdicts"] == []
+    assert [(one["row"], one["assignee"], one["reviewer"]) for one in alone.json()["assignments"]] == [
+        (210, "<b> Ann", "B"), (211, "<b> Ann", "B")
+    ]  # fmt: skip
+    both = client.post(url, json={"rows": [210], "verdict": "unsure", "assignee": "C", "reviewer": "B"}).json()
+    assert (both["verdicts"][0]["verdict"], both["assignments"][0]["assignee"]) == ("unsure", "C")
+    found = client.get(url).json()
+    assert [(one["row"], one["assignee"]) for one in found["assignments"]] == [(210, "C"), (211, "<b> Ann")]
+    line = client.get("/api/audit").json()["lines"][0]
+    assert (line["action"], line["actor"], line["detail"]) == ("assigned", "B", {"rows": [210], "assignee": "C"})
+    undone = client.post(f"{url}/undo", json={"reviewer": "B"}).json()
+    assert (undone["undone"][0]["row"], undone["unassigned"][0]["assignee"]) == (210, "C")
+    undone = client.post(f"{url}/undo", json={"reviewer": "B"}).json()
+    assert (undone["undone"], [one["row"] for one in undone["unassigned"]]) == ([], [210, 211])
+    assert client.get(url).json()["assignments"] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"rows": [1]}, {"rows": [1], "assignee": "x" * 201}, {"rows": [300], "assignee": "A"},
+     {"rows": [1], "assignee": "A", "note": "n"}, {"rows": [1], "assignee": 5}],
+)  # fmt: skip
+def test_an_assignment_that_is_none_is_refused(client, other, problem, body):
+    url = f"/api/runs/{other}/feedback"
+    problem(client.post(url, json=body), 422)
+    assert client.get(url).json()["assignments"] == []
+
+
 def test_a_verdict_on_a_row_that_is_not_there_leaves_nothing(client, other, problem):
     url = f"/api/runs/{other}/feedback"
     problem(client.post(url, json={"rows": [1, 300], "verdict": "confirmed"}), 422)

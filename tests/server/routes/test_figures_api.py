@@ -177,7 +177,7 @@ def test_no_export_holds_a_formula(client, space):
     )
     key = space.datasets.add(table, "=Formulas", settings=DatasetSettings(label="label")).id
     run = wait(space, space.jobs.submit(FitRequest(key, "pca")).id).id
-    body = {"rows": [3], "verdict": "unsure", "note": "=1+1", "reviewer": "@me"}
+    body = {"rows": [3], "verdict": "unsure", "note": "=1+1", "reviewer": "@me", "assignee": "=cmd()"}
     assert client.post(f"/api/runs/{run}/feedback", json=body).status_code == 201
     csv = exported(client, run, values=True)
     for name, dtype in csv.schema.items():
@@ -188,6 +188,7 @@ def test_no_export_holds_a_formula(client, space):
     assert exported(client, run, "parquet", values=True)["values.=kind"].to_list() == table["=kind"].to_list()
     verdicts = pl.read_csv(io.BytesIO(client.get(f"/api/runs/{run}/feedback.csv").content))
     assert (verdicts["note"][0], verdicts["reviewer"][0]) == ("'=1+1", "'@me")
+    assert verdicts["assignee"][0] == "'=cmd()"
 
 
 def test_a_name_of_a_column_is_no_formula_either(client):

@@ -85,7 +85,8 @@ def test_whatever_is_sent_the_answer_is_documented_and_no_fault(prey):
     # What depends on nothing but what is known here has been seen to work.
     for path in (
         "/api/drift", "/api/drift/report.html", "/api/drift/report.csv", "/api/rules", "/api/rules/{rule}",
-        "/api/runs/{run}/epochs", "/api/runs/{run}/curves", "/api/compare",
+        "/api/runs/{run}/epochs", "/api/runs/{run}/curves", "/api/compare", "/api/runs/{run}/report.html",
+        "/api/runs/{run}/card.md", "/api/runs/{run}/card.json",
     ):  # fmt: skip
         assert 200 in answered["get", path], path
     assert 201 in answered["post", "/api/rules"]
@@ -113,8 +114,9 @@ def test_the_endpoints_of_the_console_are_there(client):
         ("post", f"{run}/explain"), ("get", "/api/compare"), ("get", f"{run}/feedback"), ("get", "/api/drift"),
         ("put", f"{run}/threshold"), ("get", "/api/audit"), ("get", "/metrics"), ("get", "/ready"),
         ("get", f"{run}/epochs"), ("get", "/api/drift/report.html"), ("get", "/api/drift/report.csv"),
+        ("get", f"{run}/report.html"), ("get", f"{run}/card.md"), ("get", f"{run}/card.json"),
         ("get", "/api/rules"), ("post", "/api/rules"), ("delete", "/api/rules/{rule}"),
-        ("post", "/api/rules/{rule}/test"),
+        ("post", "/api/rules/{rule}/test"), ("get", "/api/stream/sources"),
     ]:  # fmt: skip
         assert (method, path) in listed
 

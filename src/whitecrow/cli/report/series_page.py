@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whitecrow.cli.report import sections
-from whitecrow.cli.report.page import stamp, style
 from whitecrow.cli.report.series_words import SERIES_DEFINITIONS, series_headlines, series_lead
 from whitecrow.cli.report.time_axis import TimeAxis
 from whitecrow.cli.report.timeline import Panel, channels_worth_showing, timeline
@@ -20,6 +18,8 @@ from whitecrow.data.series.periods import FALLBACK
 from whitecrow.page.document import document
 from whitecrow.page.markup import Markup, tag
 from whitecrow.page.parts import number_cell, numbers, section, swatch, table_of
+from whitecrow.workspace.report import sections
+from whitecrow.workspace.report.page import stamp, style
 
 if TYPE_CHECKING:
     from whitecrow.cli.series_figures import SeriesFigures, TrueWindow

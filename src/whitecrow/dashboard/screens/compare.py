@@ -110,7 +110,8 @@ class _Compare:
         split = run.request.split
         return [
             run_name(run), pick, NOTHING if dataset is None else dataset.name, run.detector, str(run.request.seed),
-            f"{split.kind}, {percent(split.share)} train",
+            f"{split.kind}, {percent(split.share)} train"
+            + ("" if split.validation is None else f", {percent(split.validation)} set the threshold"),
         ]  # fmt: skip
 
     async def _pick(self, key: str, *, chosen: bool) -> None:

@@ -24,6 +24,7 @@ from whitecrow.workspace.samples import SampleKind
 __all__ = ["SCREEN"]
 
 
+_MOST_LABELS = 8  # that are named
 _HELD = {"table": "A table: each row stands for itself", "image": "Images", "sequence": "Series"}
 _FORM_WORDS = {
     "table": "{limits}. The first line of a CSV file names the columns. Nothing leaves this server.",
@@ -161,7 +162,10 @@ class _Data:
         if labels is not None:
             shown["Normal"] = f"{labels['normal_rows']:,} ({', '.join(labels['normal_values'])})"
             odd = {name: n for name, n in labels["counts"].items() if name not in labels["normal_values"]}
-            most = ", ".join(f"{name} {n:,}" for name, n in list(odd.items())[:8])
+            most = ", ".join(f"{name} {n:,}" for name, n in list(odd.items())[:_MOST_LABELS])
+            if len(odd) > _MOST_LABELS:
+                rest = sum(list(odd.values())[_MOST_LABELS:])
+                most += f" and {count(len(odd) - _MOST_LABELS, 'more label')} of {count(rest, 'row')}"
             shown["Anomalies"] = f"{labels['anomalous_rows']:,}" + (f" ({most})" if most else "")
             # Never counted as normal.
             shown["Without a label"] = f"{labels['unlabelled_rows']:,}"

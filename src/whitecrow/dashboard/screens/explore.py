@@ -31,6 +31,7 @@ _PART_NAMES = {
     "train": "Rows that trained",
     "test": "Test rows",
     "left out": "Rows in no part",
+    "validation": "Rows that set the threshold",
 }
 _SOURCE_LENGTH = 300
 

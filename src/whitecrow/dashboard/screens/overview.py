@@ -19,7 +19,7 @@ from whitecrow.dashboard.parts import (
     small_table,
     state_mark,
 )
-from whitecrow.dashboard.run_parts import headline_figures, run_name, standing
+from whitecrow.dashboard.run_parts import documents, headline_figures, run_name, standing
 from whitecrow.dashboard.shell import Page, Screen
 from whitecrow.dashboard.state import ViewState
 from whitecrow.dashboard.threads import in_thread
@@ -248,6 +248,8 @@ def _model_card(run: RunRecord) -> None:
                 "Version": run.version or NOTHING,
             }
         )
+        with ui.element("div").classes("wc-row"):
+            documents(run)
 
 
 def _recent_card(page: Page, seen: _Seen) -> None:

@@ -21,11 +21,12 @@ from whitecrow.dashboard.parts import (
     state_mark,
     warnings,
 )
-from whitecrow.dashboard.run_parts import headline_figures, metric_rows, run_name, standing
+from whitecrow.dashboard.run_parts import documents, headline_figures, metric_rows, run_name, standing
 from whitecrow.dashboard.shell import Page, Screen
 from whitecrow.dashboard.state import ViewState
 from whitecrow.dashboard.threads import in_thread
 from whitecrow.workspace import DatasetRecord, Epoch, RunRecord
+from whitecrow.workspace.honesty import split_words
 
 __all__ = ["SCREEN"]
 
@@ -150,7 +151,7 @@ class _Runs:
             named, pick, dataset.name if dataset else NOTHING, lambda: self._state(run),
             figure(None if auroc is None else auroc["value"]), interval(auroc),
             figure(None if ap is None else ap["value"]), str(run.request.seed), age(run.created),
-            lambda: self._actions(run, small=True),
+            lambda: self._tools(run),
         ]  # fmt: skip
 
     def _state(self, run: RunRecord) -> None:
@@ -191,9 +192,10 @@ class _Runs:
                     button("Delete", lambda: self._remove(run), kind="danger", label=f"Delete run {run.number}")
                 if run.state == "done":
                     link_button("Model file", f"/api/runs/{run.id}/model", label=f"Model file of run {run.number}")
-                    link_button(
-                        "Scores as CSV", f"/api/runs/{run.id}/scores.csv", label=f"Scores as CSV of run {run.number}"
-                    )
+                    if run.dataset is not None:
+                        scores = f"/api/runs/{run.id}/scores.csv"
+                        link_button("Scores as CSV", scores, label=f"Scores as CSV of run {run.number}")
+                    documents(run)
             if run.notes:
                 notes(run.notes)
             if epochs or run.state == "running":
@@ -205,6 +207,13 @@ class _Runs:
                     small_table(heads, rows, label="All figures", right=(1, 2, 3))
             with details("What is needed to do it again", opened=True):
                 facts(_origin(run, dataset))
+
+    def _tools(self, run: RunRecord) -> None:
+        """Show what can be done to a run in its line of the list."""
+        with ui.element("div").classes("wc-row").style("flex-wrap: nowrap"):
+            self._actions(run, small=True)
+            if run.state == "done":
+                documents(run, small=True)
 
     def _actions(self, run: RunRecord, *, small: bool = False) -> None:
         if run.state in _OPEN:
@@ -301,8 +310,8 @@ def _origin(run: RunRecord, dataset: DatasetRecord | None) -> dict[str, str]:
         "Parameters": "; ".join(f"{n} = {parameter(v)}" for n, v in request.parameters.items()) or "its defaults",
         "Seed": str(request.seed),
         "Regime": request.regime,
-        "Split": f"{request.split.kind}, {request.split.share:g} trains"
-        + ("" if request.split.injected is None else f", {request.split.injected:g} injected"),
+        "Split": split_words(request.split)
+        + ("" if request.split.injected is None else f", {request.split.injected:g} of the training rows"),
         "Data set": NOTHING if dataset is None else dataset.name,
         "Data SHA-256": NOTHING if dataset is None else dataset.sha256,
         "Label column": NOTHING if settings is None else settings.label or "none",

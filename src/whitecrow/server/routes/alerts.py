@@ -8,19 +8,22 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from whitecrow.core.errors import DataError, ParameterError
+from whitecrow.explain.patches import PatchReasons
+from whitecrow.explain.samples import ImageReasons
 from whitecrow.server.cells import json_ready
 from whitecrow.server.errors import FieldError, RequestError
 from whitecrow.server.responses import FiniteJSONResponse
 from whitecrow.server.routes.context import Context, Here, model_of
 from whitecrow.server.schemas.figures import AlertsAnswer, ExplainAnswer, RowAnswer
 from whitecrow.server.schemas.requests import Explain, Filter, PartName, parsed
-from whitecrow.workspace import Workspace
+from whitecrow.workspace import RunRecord, Workspace
 from whitecrow.workspace.results import PART_NAMES, RunScores
 
 __all__ = ["router", "run_table"]
 
 router = APIRouter(prefix="/api/runs", tags=["alerts"])
 _MOST_ROWS = 1000
+_MOST_IMAGES = 5
 _COLUMNS = ("row", "score", "p_value", "flag", "part", "label", "family", "verdict")
 _VALUES = "values."
 _COMPARE = {
@@ -67,7 +70,8 @@ async def row(here: Here, run: str, row: Annotated[int, Path(ge=0, lt=1 << 31)])
 async def explain(here: Here, run: str, wish: Explain) -> Response:
     """Say which columns make rows anomalous, in original units, and which normal rows are nearest.
 
-    The method that was used is named: `parts` splits the score, `occlusion` replaces one column at a time.
+    The method that was used is named: `parts` splits the score, `occlusion` replaces one column at a time. Of images,
+    at most five at once, it says which patch is the most anomalous and which patches of normal images are nearest.
     """
     return FiniteJSONResponse(await here.work.heavy(_explain, here, run, wish))
 
@@ -188,12 +192,15 @@ def _place(workspace: Workspace, run: str, threshold: float, score: float) -> di
 def _explain(here: Context, run: str, wish: Explain) -> dict[str, Any]:
     workspace = here.workspace
     record = workspace.runs.done(run)
+    if record.dataset is not None and workspace.datasets.get(record.dataset).kind == "image":
+        return _explain_images(workspace, record, wish)
     found = workspace.explain(run, wish.rows, method=wish.method, n_neighbours=wish.n_neighbours)
     document = found.to_dict()
     rows = []
     for number, one in zip(wish.rows, document["rows"], strict=True):
         neighbours = [
             {
+                "row": near["row"],
                 "distance": near["distance"],
                 "values": near["values"],
                 "differs": [name for name, value in near["values"].items() if value != one["values"][name]],
@@ -202,5 +209,42 @@ def _explain(here: Context, run: str, wish: Explain) -> dict[str, Any]:
         ]
         kept = {name: one[name] for name in ("score", "p_value", "text", "values", "reasons")}
         place = _place(workspace, run, found.threshold, one["score"])
-        rows.append({"row": number, **kept, **place, "flag": one["is_anomaly"], "neighbours": neighbours})
+        answer = {"row": number, **kept, **place, "flag": one["is_anomaly"], "neighbours": neighbours, "patch": None}
+        rows.append(answer)
     return {**model_of(record), "method": document["method"], "rows": rows}
+
+
+def _explain_images(workspace: Workspace, record: RunRecord, wish: Explain) -> dict[str, Any]:
+    if len(wish.rows) > _MOST_IMAGES:
+        raise ParameterError(
+            f"{len(wish.rows)} images are to be explained; at most {_MOST_IMAGES} are at once. Ask for fewer."
+        )
+    scores, threshold = workspace.scores(record.id), record.threshold or 0.0
+    rows, method = [], "map"
+    for row in wish.rows:
+        found = workspace.explain_sample(record.id, row, n_neighbours=wish.n_neighbours)
+        assert isinstance(found, ImageReasons)
+        method = "map" if found.own_map else "occlusion"
+        near = zip(found.rows, found.distances.tolist(), strict=True)
+        rows.append(
+            {
+                "row": row,
+                "score": found.score,
+                "p_value": None if scores.p_value is None else float(scores.p_value[row]),
+                "flag": found.score > threshold,
+                **_place(workspace, record.id, threshold, found.score),
+                "text": found.text,
+                "values": {},
+                "reasons": [],
+                "neighbours": [{"row": one, "distance": far, "values": {}, "differs": []} for one, far in near],
+                "patch": _patch(found.patch),
+            }
+        )
+    return {**model_of(record), "method": method, "rows": rows}
+
+
+def _patch(found: PatchReasons | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    near = [{"row": one.row, "distance": one.distance, **one.place._asdict()} for one in found.neighbours]
+    return {"score": found.score, "method": found.method, **found.place._asdict(), "neighbours": near}

@@ -1,7 +1,8 @@
-"""Scores of a run as files, with all their digits."""
+"""What can be taken along of a run: its scores with all their digits, its report, and the card of its model."""
 
 import io
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 import polars as pl
 from fastapi import APIRouter, Query
@@ -11,7 +12,11 @@ from whitecrow.server.cells import safe_csv
 from whitecrow.server.openapi import media
 from whitecrow.server.routes.alerts import run_table
 from whitecrow.server.routes.context import Context, Here, model_headers, model_of
+from whitecrow.server.schemas.cards import CardAnswer
 from whitecrow.server.schemas.requests import PartName
+from whitecrow.workspace.card_text import card_markdown
+from whitecrow.workspace.model_card import model_card
+from whitecrow.workspace.run_report import run_report
 
 __all__ = ["router"]
 
@@ -45,6 +50,47 @@ async def scores_csv(here: Here, run: str, part: Part = "all", values: WithValue
 async def scores_parquet(here: Here, run: str, part: Part = "all", values: WithValues = False) -> Response:
     """Return row, score, p-value, flag, part, label, family and verdict of each row, as they are."""
     return await here.work.heavy(_exported, here, run, part, values, "parquet")
+
+
+@router.get(
+    "/{run}/report.html",
+    response_class=Response,
+    responses={200: media("The report.", "text/html")},
+    summary="Export the report of a run as HTML",
+)
+async def report_html(here: Here, run: str) -> Response:
+    """Return figures, curves, decisions and highest scores of the test rows as one file that loads and runs nothing.
+
+    Without labels of both classes it shows how the scores are spread, and no figure of merit. The threshold is that
+    which the model has now. A model that was brought in has no rows, and so no report.
+    """
+    return await here.work.heavy(_document, here, run, run_report, "report.html", "text/html")
+
+
+@router.get(
+    "/{run}/card.md",
+    response_class=Response,
+    responses={200: media("The card.", "text/markdown")},
+    summary="Export the model card as Markdown",
+)
+async def card_md(here: Here, run: str) -> Response:
+    """Return what the model is for and not for, its figures and what makes them doubtful, and where it comes from."""
+    return await here.work.heavy(
+        _document, here, run, lambda space, key: card_markdown(model_card(space, key)), "card.md", "text/markdown"
+    )
+
+
+@router.get("/{run}/card.json", response_model=CardAnswer, summary="Export the model card as JSON")
+async def card_json(here: Here, run: str) -> dict[str, Any]:
+    """Return the same as values: parameters with their defaults, columns, rows, figures with intervals, caveats."""
+    return (await here.work.heavy(model_card, here.workspace, run)).document()
+
+
+def _document(here: Context, run: str, made: Callable[..., str], name: str, media_type: str) -> Response:
+    record = here.workspace.runs.done(run)
+    name = f"whitecrow-run-{record.number}-{name}"
+    headers = {**model_headers(model_of(record)), "Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(made(here.workspace, run), headers=headers, media_type=media_type)
 
 
 def _exported(here: Context, run: str, part: str, values: bool, form: Literal["csv", "parquet"]) -> Response:

@@ -1,4 +1,4 @@
-"""Verdicts on alerts."""
+"""Verdicts on alerts, and who is to look at them."""
 
 from collections import Counter
 from typing import Any
@@ -11,6 +11,8 @@ from whitecrow.server.openapi import media
 from whitecrow.server.routes.context import Context, Here, model_headers, model_of
 from whitecrow.server.schemas.records import FeedbackAnswer, UndoneAnswer, VerdictsAnswer
 from whitecrow.server.schemas.requests import Undo, VerdictGiven
+from whitecrow.workspace.assignments import Assignment
+from whitecrow.workspace.feedback import Verdict
 
 __all__ = ["router"]
 
@@ -19,19 +21,22 @@ router = APIRouter(prefix="/api/runs", tags=["feedback"])
 
 @router.get("/{run}/feedback", response_model=FeedbackAnswer, summary="List the verdicts that hold")
 async def feedback(here: Here, run: str) -> dict[str, Any]:
-    """Return the verdict that holds of each row that has one, and the precision of the reviewed alerts."""
+    """Return the verdict that holds of each row that has one, who is to look at which, and the precision so far."""
     return await here.work.light(_feedback, here, run)
 
 
-@router.post("/{run}/feedback", status_code=201, response_model=VerdictsAnswer, summary="Give a verdict")
+@router.post("/{run}/feedback", status_code=201, response_model=VerdictsAnswer, summary="Give a verdict, or assign")
 async def give(here: Here, run: str, given: VerdictGiven) -> dict[str, Any]:
-    """Record a verdict on rows, all or none, with the model's version and threshold; none is ever overwritten."""
+    """Record a verdict on rows, all or none, with the model's version and threshold; none is ever overwritten.
+
+    With `assignee` the rows are assigned too, or alone if there is no `verdict`.
+    """
     return await here.work.light(_give, here, run, given)
 
 
-@router.post("/{run}/feedback/undo", response_model=UndoneAnswer, summary="Undo the last verdict")
+@router.post("/{run}/feedback/undo", response_model=UndoneAnswer, summary="Undo the last verdict or assignment")
 async def undo(here: Here, run: str, wish: Undo) -> dict[str, Any]:
-    """Take back the last verdict on a run, on all rows that it was given on at once."""
+    """Take back the last verdict or assignment on a run, on all rows that it was given on at once."""
     return await here.work.light(_undo, here, run, wish.reviewer)
 
 
@@ -42,7 +47,7 @@ async def undo(here: Here, run: str, wish: Undo) -> dict[str, Any]:
     summary="Export the verdicts",
 )
 async def feedback_csv(here: Here, run: str) -> Response:
-    """Return the verdicts that hold as CSV.
+    """Return the verdicts that hold as CSV, with who is to look at each row; rows without a verdict are new.
 
     Text that a spreadsheet would take for a formula, because it begins with `=`, `+`, `-`, `@`, a tab or a carriage
     return, gets an apostrophe in front.
@@ -62,6 +67,7 @@ def _feedback(here: Context, run: str) -> dict[str, Any]:
     return {
         **model_of(record),
         "verdicts": [_document(verdict) for verdict in held],
+        "assignments": [_document(one) for _, one in sorted(here.workspace.feedback.assigned(run).items())],
         "confirmed": confirmed,
         "dismissed": dismissed,
         "unsure": counts["unsure"],
@@ -70,18 +76,29 @@ def _feedback(here: Context, run: str) -> dict[str, Any]:
 
 
 def _give(here: Context, run: str, given: VerdictGiven) -> dict[str, Any]:
-    workspace = here.workspace
-    scores = workspace.scores(run).score
-    done = workspace.feedback.give(
-        run, given.rows, given.verdict, scores=scores, note=given.note, reviewer=given.reviewer
-    )
-    return {"verdicts": [_document(verdict) for verdict in done]}
+    feedback, scores = here.workspace.feedback, here.workspace.scores(run).score
+    if given.verdict is not None:
+        done = feedback.give(
+            run, given.rows, given.verdict, scores=scores, note=given.note, reviewer=given.reviewer,
+            assignee=given.assignee,
+        )  # fmt: skip
+        assigned = feedback.assigned(run) if given.assignee else {}
+        return _answer(done, [assigned[row] for row in dict.fromkeys(given.rows) if row in assigned])
+    # The request has one of the two.
+    assigned = feedback.assign(run, given.rows, given.assignee or "", n_rows=len(scores), reviewer=given.reviewer)
+    return _answer([], assigned)
 
 
 def _undo(here: Context, run: str, reviewer: str | None) -> dict[str, Any]:
     here.workspace.runs.version(run)
-    return {"undone": [_document(verdict) for verdict in here.workspace.feedback.undo(run, reviewer=reviewer)]}
+    undone = here.workspace.feedback.undo(run, reviewer=reviewer)
+    verdicts = [_document(one) for one in undone if isinstance(one, Verdict)]
+    return {"undone": verdicts, "unassigned": [_document(one) for one in undone if isinstance(one, Assignment)]}
 
 
-def _document(verdict: Any) -> dict[str, Any]:
+def _answer(verdicts: list[Verdict], assignments: list[Assignment]) -> dict[str, Any]:
+    return {"verdicts": [*map(_document, verdicts)], "assignments": [*map(_document, assignments)]}
+
+
+def _document(verdict: Verdict | Assignment) -> dict[str, Any]:
     return {name: getattr(verdict, name) for name in verdict.__slots__}

@@ -148,7 +148,7 @@ class AlertRow(Answer):
     score: float
     p_value: Number
     flag: bool
-    part: Literal["train", "test", "left out"]
+    part: Literal["train", "test", "left out", "validation"]
     label: int | None
     """1 anomaly, 0 normal, null unknown."""
     family: str | None
@@ -189,11 +189,17 @@ class Contribution(Answer):
     typical: str
     alike: str
     text: str
+    typical_range: tuple[float, float] | None
+    """5th and 95th percentile of the training rows, unrounded; null of a column of levels."""
+    alike_range: tuple[float, float] | None
+    """What `alike` says, unrounded."""
 
 
 class Neighbour(Answer):
     """A near normal row."""
 
+    row: int | None
+    """Row of the data set, where the model's training rows are in it."""
     distance: float
     """In encoded features."""
     values: dict[str, Any]
@@ -201,8 +207,36 @@ class Neighbour(Answer):
     """Columns whose value is another than the explained row's."""
 
 
+class PlaceAnswer(Answer):
+    """A rectangle of an image, in pixels from its upper left corner."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+class NearPatchAnswer(PlaceAnswer):
+    """A patch of a normal image."""
+
+    row: int | None
+    """Image of the data set, where the model's training images are in it."""
+    distance: float
+
+
+class PatchAnswer(PlaceAnswer):
+    """The most anomalous patch of an image."""
+
+    score: float
+    """Mean of the map over it."""
+    method: str
+    """What the distances are, and among which patches."""
+    neighbours: list[NearPatchAnswer]
+    """The nearest first, of different images."""
+
+
 class ExplainedRow(Answer):
-    """One row, explained."""
+    """One row or image, explained."""
 
     row: int
     score: float
@@ -216,13 +250,16 @@ class ExplainedRow(Answer):
     reasons: list[Contribution]
     """Columns that make the row more anomalous, the strongest first."""
     neighbours: list[Neighbour]
+    """Of an image without values."""
+    patch: PatchAnswer | None
+    """Of an image; null of a row of a table."""
 
 
 class ExplainAnswer(ModelAnswer):
     """Why rows have their scores."""
 
-    method: Literal["occlusion", "parts"]
-    """How the contributions were found."""
+    method: Literal["occlusion", "parts", "map"]
+    """How the contributions were found; of an image, whether its map is the method's own or made by occlusion."""
     rows: list[ExplainedRow]
 
 

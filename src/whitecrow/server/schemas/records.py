@@ -9,6 +9,7 @@ from whitecrow.workspace.runs import State
 
 __all__ = [
     "Answer",
+    "AssignmentAnswer",
     "AuditAnswer",
     "AuditEntry",
     "DatasetAnswer",
@@ -212,22 +213,39 @@ class VerdictAnswer(Answer):
     at: str
 
 
+class AssignmentAnswer(Answer):
+    """Who is to look at one row."""
+
+    id: int
+    run: str
+    row: int
+    assignee: str
+    """Empty where the row was taken from everybody."""
+    reviewer: str
+    """Who said so."""
+    at: str
+
+
 class VerdictsAnswer(Answer):
-    """Verdicts that were given."""
+    """Verdicts and assignments that were given."""
 
     verdicts: list[VerdictAnswer]
+    assignments: list[AssignmentAnswer]
 
 
 class UndoneAnswer(Answer):
-    """Verdicts that were taken back; none if there were none."""
+    """Verdicts and assignments that were taken back; none if there were none."""
 
     undone: list[VerdictAnswer]
+    unassigned: list[AssignmentAnswer]
 
 
 class FeedbackAnswer(ModelAnswer):
     """The verdicts that hold on a run, by row."""
 
     verdicts: list[VerdictAnswer]
+    assignments: list[AssignmentAnswer]
+    """Of each row that somebody is to look at."""
     confirmed: int
     dismissed: int
     unsure: int

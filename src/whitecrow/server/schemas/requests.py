@@ -1,8 +1,8 @@
 """What a request may hold; everything else is refused before work starts."""
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, model_validator
 
 from whitecrow.metrics import Costs
 from whitecrow.server.errors import FieldError, RequestError
@@ -27,7 +27,7 @@ ColumnName = Annotated[str, Field(max_length=1000)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 RowNumber = Annotated[int, Field(ge=0, lt=1 << 31)]
 Wish = Literal["percentile", "alert_count", "alerts_per_1000", "false_positive_rate", "cost"]
-PartName = Literal["test", "train", "left out", "all"]
+PartName = Literal["test", "train", "left out", "validation", "all"]
 T = TypeVar("T")
 
 
@@ -64,7 +64,7 @@ class DatasetChange(Given):
 
 
 class Split(Given):
-    """Which rows train and which test."""
+    """Which rows train, which set the threshold, and which test."""
 
     kind: Literal["random", "order", "all"] = "random"
     """A random share trains; the first rows do; or all do, and nothing is tested."""
@@ -72,6 +72,14 @@ class Split(Given):
     """Share of the rows that trains."""
     injected: float | None = Field(default=None, ge=0, lt=0.5)
     """Share of anomalies to inject among normal training rows; needs labels."""
+    validation: float | None = Field(default=None, gt=0, lt=1)
+    """Share of the rows that sets the threshold, and neither trains nor tests; null leaves it to the detector, which
+    finds it on training rows."""
+    test: float | None = Field(default=None, gt=0, lt=1)
+    """Share of the rows that tests; null takes the rest. The shares add up to 1."""
+    time: ColumnName | None = None
+    """Column of times or numbers by whose order an `order` split goes: the oldest rows train, the newest test. Null is
+    the order of the data set."""
 
 
 class Budget(Given):
@@ -164,17 +172,26 @@ class Explain(Given):
 
 
 class VerdictGiven(Given):
-    """A verdict on one row or on several alike, all or none."""
+    """A verdict on one row or on several alike, all or none; or who is to look at them; or both."""
 
     rows: list[RowNumber] = Field(min_length=1, max_length=10_000)
-    verdict: Literal["new", "confirmed", "dismissed", "unsure"]
-    """Confirmed: an anomaly. Dismissed: normal. New: taken back to what was never reviewed."""
+    verdict: Literal["new", "confirmed", "dismissed", "unsure"] | None = None
+    """Confirmed: an anomaly. Dismissed: normal. New: taken back to what was never reviewed. Without one there must be
+    an assignee and no note, and verdicts stay as they are."""
     note: str = Field(default="", max_length=10_000)
     reviewer: str = Field(default="", max_length=200)
+    assignee: str | None = Field(default=None, max_length=200)
+    """Who is to look at the rows from now on, empty for nobody; null leaves that as it is."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.verdict is None and (self.assignee is None or self.note):
+            raise ValueError("Without a verdict an assignee is needed, and a note has no place: it is a verdict's.")
+        return self
 
 
 class Undo(Given):
-    """Whose last verdict is taken back; anybody's by default."""
+    """Whose last verdict or assignment is taken back; anybody's by default."""
 
     reviewer: str | None = Field(default=None, max_length=200)
 

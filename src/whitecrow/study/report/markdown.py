@@ -1,16 +1,15 @@
 """The report as Markdown: the same tables, without pictures."""
 
-import re
 from collections.abc import Iterator
 
-from whitecrow.page.wording import clean
+from whitecrow.page.markdown import escaped
 from whitecrow.study.figures import figure
 from whitecrow.study.report import tables, words
 from whitecrow.study.report.tables import BEST, Table
 from whitecrow.study.statistics.comparison import CriticalDifference
 from whitecrow.study.summary import Part, Summary
 
-__all__ = ["escaped", "markdown", "table_text"]
+__all__ = ["markdown", "table_text"]
 
 
 def markdown(summary: Summary) -> str:
@@ -99,14 +98,3 @@ def table_text(table: Table) -> str:
         lines.append([escaped(text) for text in texts])
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"{escaped(table.caption)}\n\n{text}" if table.caption else text
-
-
-def escaped(text: str) -> str:
-    r"""Return text that Markdown shows as it is, on one line.
-
-    >>> print(escaped("a|b <i>"))
-    a\|b &lt;i&gt;
-    """
-    line = " ".join(clean(text).split())
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", line)

@@ -1,22 +1,19 @@
-"""How honest the figures of a run are: what the badge on every screen says."""
+"""How honest the figures of a run are: what the badge on every screen and the model card say."""
 
 import re
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from whitecrow.dashboard.formats import NOTHING, count, parameter, percent
-from whitecrow.workspace import DatasetRecord, RunRecord
+from whitecrow.page.wording import NOTHING, count, parameter, percent
+from whitecrow.workspace.datasets import DatasetRecord
+from whitecrow.workspace.request import SplitRule
+from whitecrow.workspace.runs import RunRecord
 
-__all__ = ["Honesty", "honesty", "siblings"]
+__all__ = ["Honesty", "honesty", "siblings", "split_words"]
 
 _FEW_ANOMALIES = 100
 _LABELS_USED = re.compile(r"\blabel|\bverdict|\bF1\b", re.IGNORECASE)
-_COPIES = re.compile(r"\b(copies of others|values of a training row)\b")
-_SPLITS = {
-    "random": "a random {share} of the rows trained",
-    "order": "the first {share} of the rows trained, the later ones tested",
-    "all": "every row trained, none is left to test",
-}
+_COPIES = re.compile(r"\b(copies of others|values of a (?:training|validation) row)\b")
 
 
 class Honesty(NamedTuple):
@@ -84,7 +81,7 @@ def honesty(run: RunRecord, dataset: DatasetRecord | None, n_seeds: int, thresho
     doubts += [note for note in notes if note not in doubts]
     facts = (
         ("Threshold from", source),
-        ("Split", _split(run)),
+        ("Split", split_words(run.request.split)),
         ("Tested on", _tested(run)),
         ("Seeds", f"{n_seeds} ({parameter(run.request.seed)} here)" if n_seeds else NOTHING),
         ("Training data", _training(run)),
@@ -98,9 +95,23 @@ def honesty(run: RunRecord, dataset: DatasetRecord | None, n_seeds: int, thresho
     return Honesty("caution" if doubts else "plain", summary, facts, tuple(doubts))
 
 
-def _split(run: RunRecord) -> str:
-    split = run.request.split
-    words = _SPLITS[split.kind].format(share=percent(float(split.share)))
+def split_words(split: SplitRule) -> str:
+    """Return how the rows of a run were split.
+
+    >>> split_words(SplitRule("order", 0.6, validation=0.2, time="at"))
+    'the first 60 % of the rows trained, the next 20 % set the threshold, the later ones tested; in the order of at'
+    """
+    share, validation = percent(float(split.share)), ""
+    if split.validation is not None:
+        others = "the next" if split.kind == "order" else "another"
+        validation = f", {others} {percent(float(split.validation))} set the threshold"
+    words = {
+        "random": f"a random {share} of the rows trained{validation}" + (", the others tested" if validation else ""),
+        "order": f"the first {share} of the rows trained{validation}, the later ones tested",
+        "all": "every row trained, none is left to test",
+    }[split.kind]
+    if split.time is not None:
+        words += f"; in the order of {split.time}"
     return words if split.injected is None else f"{words}; held-out anomalies were injected"
 
 

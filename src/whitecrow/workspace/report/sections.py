@@ -3,9 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from whitecrow.cli.report.charts import cost_chart, histogram_chart, interval_bar, pr_chart, roc_chart
-from whitecrow.cli.report.words import DEFINITIONS, between
-from whitecrow.cli.wording import NAMES, in_units, percent
 from whitecrow.page.markup import Markup, join, tag
 from whitecrow.page.parts import (
     STYLES,
@@ -19,11 +16,14 @@ from whitecrow.page.parts import (
     swatch,
     table_of,
 )
+from whitecrow.page.wording import METRIC_NAMES, in_units, percent
+from whitecrow.workspace.report.charts import cost_chart, histogram_chart, interval_bar, pr_chart, roc_chart
+from whitecrow.workspace.report.words import DEFINITIONS, between
 
 if TYPE_CHECKING:
-    from whitecrow.cli.assessment import Alert
     from whitecrow.metrics import EvaluationReport, Interval
     from whitecrow.workspace.assessment import Assessment
+    from whitecrow.workspace.report.alerts import Alert
 
 __all__ = [
     "alert_list",
@@ -82,7 +82,9 @@ def comparison(rivals: Mapping[str, "Assessment"]) -> Markup:
         for (name, report), style in zip(reports.items(), STYLES, strict=False)
     ]  # fmt: skip
     table = table_of(
-        ["Detector", *(NAMES[m] for m in metrics)], rows, caption="Same rows, same labels, same kind of threshold."
+        ["Detector", *(METRIC_NAMES[m] for m in metrics)],
+        rows,
+        caption="Same rows, same labels, same kind of threshold.",
     )
     return section(
         "The detectors compared",
@@ -152,7 +154,7 @@ def _metric_table(figures: Mapping[str, "Interval"], baselines: Mapping[str, flo
     """Return figures with their intervals and the values of no skill."""
     rows = [
         [
-            tag("th", NAMES[name], scope="row"),
+            tag("th", METRIC_NAMES[name], scope="row"),
             number_cell(f"{figures[name].value:.3f}"),
             number_cell(between(figures[name])),
             number_cell(f"{baselines[name]:.3f}" if name in baselines else ""),
@@ -316,30 +318,39 @@ def costs(report: "EvaluationReport", unit: str = "row") -> Markup | None:
 
 
 def alert_list(alerts: Sequence["Alert"]) -> Markup | None:
-    """Return the highest scores with their reasons."""
+    """Return the highest scores with their reasons, and their labels where there are any."""
     if not alerts:
         return None
+    labelled = any(alert.label is not None for alert in alerts)
     rows = []
     for alert in alerts:
-        verdict = "unknown" if alert.anomaly is None else "anomaly" if alert.anomaly else "normal"
-        mark = {"anomaly": "✓ ", "normal": "✗ ", "unknown": ""}[verdict]
         p = "" if alert.p_value is None else f"{alert.p_value:.2g}"
         rows.append(
             [
                 tag("td", f"{alert.number:,}", class_="n", data_name="row"),
                 tag("td", f"{alert.score:.4g}", class_="n", data_name="score"),
                 tag("td", p, class_="n", data_name="p"),
-                tag("td", tag("span", mark, alert.label or "", class_=f"tick {verdict}")),
+                *([_label(alert)] if labelled else []),
                 tag("td", _reasons(alert), class_="why"),
             ]
         )
-    table = table_of(["Row", "Score", "p-value", "Label", "Why it stands out"], rows, right=(0, 1, 2), class_="alerts")
+    heads = ["Row", "Score", "p-value", *(["Label"] if labelled else []), "Why it stands out"]
+    table = table_of(heads, rows, right=(0, 1, 2), class_="alerts")
+    text = (
+        "Each reason has its share of the score, the value in original units, and what is normal there. Reasons come "
+        "from the detector itself."
+    )
     return section(
         "The highest scores, and why",
-        "✓ the label says anomaly, ✗ it says normal. Each reason has its share of the score, the value in original "
-        "units, and what is normal there. Reasons come from the detector itself.",
+        f"✓ the label says anomaly, ✗ it says normal. {text}" if labelled else text,
         tag("div", table, class_="panel scroll", tabindex=0),
     )
+
+
+def _label(alert: "Alert") -> Markup:
+    verdict = "unknown" if alert.anomaly is None else "anomaly" if alert.anomaly else "normal"
+    mark = {"anomaly": "✓ ", "normal": "✗ ", "unknown": ""}[verdict]
+    return tag("td", tag("span", mark, alert.label or "", class_=f"tick {verdict}"))
 
 
 def _reasons(alert: "Alert") -> Markup:

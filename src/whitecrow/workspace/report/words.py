@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from whitecrow.cli.wording import in_units, percent
+from whitecrow.page.wording import in_units, percent
 
 if TYPE_CHECKING:
     from whitecrow.metrics import EvaluationReport, Interval

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from whitecrow.dashboard.evaluation import honesty, siblings
 from whitecrow.workspace import DatasetRecord, DatasetSettings, FitRequest, RunRecord, SplitRule
+from whitecrow.workspace.honesty import honesty, siblings
 
 FIT = FitRequest("d" * 12, "pca", split=SplitRule("order", 0.5))
 NOTHING = dict.fromkeys(

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from whitecrow.cli.wording import in_units
 from whitecrow.page.markup import Markup, join, tag
 from whitecrow.page.parts import STYLES
 from whitecrow.page.plot import Axis, Plot
+from whitecrow.page.wording import in_units
 
 if TYPE_CHECKING:
     from whitecrow.metrics import CostSummary, EvaluationReport, Interval, ScoreHistogram

@@ -1,0 +1,1 @@
+"""Figures as HTML files that need nothing else, no script and no network."""
