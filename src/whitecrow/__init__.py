@@ -10,6 +10,7 @@ Importing this package is cheap: what needs torch is loaded when it is first use
 (``wc.AutoEncoder``) are names of this package too, those of installed plugins included.
 """
 
+import os
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from whitecrow.detectors.tabular.vae import VAE as VAE
     from whitecrow.io import load as load
     from whitecrow.train import monitor as monitor
+
+# A row's product must not depend on where the row stands. MKL, which torch multiplies with, rounds by place on some
+# processors unless it is asked for reproducible results, before its first product; that takes no more time.
+os.environ.setdefault("MKL_CBWR", "AUTO")
 
 __version__ = version("whitecrow")
 
