@@ -16,49 +16,54 @@ def address(screen, filled) -> str:
 
 
 def serious(page) -> list[str]:
-    """Return what axe finds that is serious or critical, with all that can be unfolded unfolded."""
+    """Return what axe finds that is serious or critical in either theme, with all that can be unfolded unfolded."""
     page.wait_for_load_state("networkidle")
     page.evaluate("document.querySelectorAll('details').forEach((one) => one.setAttribute('open', ''))")
-    return [
-        f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes'][:3]]}"
-        for one in axe.Axe().run(page).response["violations"]
-        if one["impact"] in ("serious", "critical")
-    ]
+    # Rows behind a chart are alike, and axe looks at each cell.
+    page.evaluate("document.querySelectorAll('.wc-numbers tbody tr:nth-child(n+4)').forEach((one) => one.remove())")
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        expect(page.locator("html")).to_have_attribute("data-theme", scheme)
+        found += [
+            f"{scheme}: {one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes'][:3]]}"
+            for one in axe.Axe().run(page).response["violations"]
+            if one["impact"] in ("serious", "critical")
+        ]
+    return found
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.title)
-def test_axe_finds_nothing_serious(screen, dark, filled, visit):
-    assert serious(visit(address(screen, filled), dark=dark)) == []
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("path", ["/explore", "/compare", "/triage"])
-def test_axe_finds_nothing_serious_with_the_record_drawer_open(path, dark, filled, console, visit):
-    run = filled.runs[0]
-    scores = console.workspace.scores(run.id)
-    tested = scores.rows()
-    row = int(tested[scores.score[tested].argmax()])
-    page = visit(f"{path}?run={run.id}&run={filled.runs[2].id}&record={row}", dark=dark)
-    drawer = page.get_by_role("dialog", name=f"Row {row}")
-    expect(drawer.get_by_role("heading", name="Nearest normal rows")).to_be_visible()
-    assert serious(page) == []
-
-
-@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.title)
-def test_targets_are_large_and_nothing_is_cut_off_on_a_narrow_screen(screen, filled, visit):
-    page = visit(address(screen, filled))
-    small = page.evaluate(
+def small_targets(page) -> list[str]:
+    """Return what can be clicked and is less than 24 pixels wide or high."""
+    return page.evaluate(
         """() => [...document.querySelectorAll("button, .wc-nav a, .wc-button, summary, .q-checkbox, [type=file]")]
         .filter((e) => e.checkVisibility() && !e.closest(".ag-root-wrapper"))
         .map((e) => [e.getBoundingClientRect(), e.outerHTML.slice(0, 120)])
         .filter(([box]) => box.width && (box.width < 24 || box.height < 24)).map(([, html]) => html)"""
     )
-    assert small == []
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.title)
+def test_axe_finds_nothing_serious_targets_are_large_and_nothing_is_cut_off(screen, filled, visit):
+    page = visit(address(screen, filled))
+    assert serious(page) == []
+    assert small_targets(page) == []
     # 1280 pixels at 200 % are 640, and WCAG 1.4.10 asks for 320.
     for width in (640, 320):
         page.set_viewport_size({"width": width, "height": 700})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("path", ["/explore", "/compare", "/triage"])
+def test_axe_finds_nothing_serious_with_the_record_drawer_open(path, filled, console, visit):
+    run = filled.runs[0]
+    scores = console.workspace.scores(run.id)
+    tested = scores.rows()
+    row = int(tested[scores.score[tested].argmax()])
+    page = visit(f"{path}?run={run.id}&run={filled.runs[2].id}&record={row}")
+    drawer = page.get_by_role("dialog", name=f"Row {row}")
+    expect(drawer.get_by_role("heading", name="Nearest normal rows")).to_be_visible()
+    assert serious(page) == []
 
 
 def test_the_first_key_reaches_the_content(filled, visit):

@@ -70,6 +70,8 @@ def mount(app: FastAPI, workspace: Workspace, *, limits: UploadLimits | None = N
     for screen in SCREENS:
         _add_page(screen, workspace, limits or UploadLimits())
     screens_app.config.vue_config_script += _UNDRAWN_CHARTS
+    # The bar at the top of every request has no name that could be read out; screens say themselves what they wait for.
+    screens_app.config.quasar_config["loadingBar"] = {"skipHijack": True}
     ui.run_with(
         app,
         title="whitecrow",
