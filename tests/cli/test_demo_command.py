@@ -55,7 +55,7 @@ def test_the_next_steps_work_as_printed(finished, run, monkeypatch):
 
 def test_the_demo_gives_one_document_under_json(run, tmp_path, monkeypatch):
     def quick(name, earlier, seed):
-        fast = {"epochs": 2} if name == "autoencoder" else {}
+        fast = {"autoencoder": {"epochs": 2}, "auto": {"budget": "fast"}}.get(name, {})
         return registry.load(name)(random_state=seed, verbose=False, **fast).fit(earlier.drop("label"))
 
     monkeypatch.setattr(demo, "_ROWS", 800)

@@ -36,15 +36,19 @@ NEEDY = [name for name in NAMES if registry.load(name).needs_labels]
 ROOT = Path(__file__).parents[2]
 
 
-# A search for a code, row by row, and copies of a row, or trees, by the hundred take most of the time of those that
-# need them. Where quality is not in question, a few do.
+# A search for a code, row by row, copies of a row, or trees, by the hundred, and epochs before the first take most of the
+# time of those that need them. Where quality is not in question, a few do.
 FEW = {
     "auto": {"budget": "fast", "n_folds": 2},
     "committee": {"members": ("knn", "pca(n_components=1)"), "n_folds": 2},
     "anogan": {"n_starts": 16, "n_search_steps": 2},
+    "dagmm": {"warm_up": 1},
+    "drocc": {"warm_up": 1},
+    "fence-gan": {"warm_up": 1},
     "goad": {"n_transformations": 8},
     "isolation-forest": {"n_estimators": 20},
     "rec-forest": {"n_estimators": 20},
+    "som-dagmm": {"warm_up": 1},
 }
 
 
@@ -135,8 +139,8 @@ NOT_FOR_THE_NEEDY = {"check_outliers_fit_predict": _SHARE, "check_outliers_train
 
 def checked(name: str) -> wc.Detector:
     """Return the detector that scikit-learn's checks examine."""
-    # Two epochs: the checks ask for behaviour, not for quality.
-    brief = {**({"epochs": 2} if name in DEEP else {}), **FEW.get(name, {})}
+    # One epoch: the checks ask for behaviour, not for quality.
+    brief = {**({"epochs": 1} if name in DEEP else {}), **FEW.get(name, {})}
     cls = registry.load(name)
     if name in NEEDY:
 
