@@ -36,8 +36,8 @@ NEEDY = [name for name in NAMES if registry.load(name).needs_labels]
 ROOT = Path(__file__).parents[2]
 
 
-# A search for a code, row by row, copies of a row, or trees, by the hundred, and epochs before the first take most of the
-# time of those that need them. Where quality is not in question, a few do.
+# A search for a code, row by row, copies of a row, or trees, by the hundred, and epochs before the first take most of
+# the time of those that need them. Where quality is not in question, a few do.
 FEW = {
     "auto": {"budget": "fast", "n_folds": 2},
     "committee": {"members": ("knn", "pca(n_components=1)"), "n_folds": 2},
