@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from whitecrow.dashboard.timeline_data import timeline
-from whitecrow.dashboard.timeline_models import model_lanes, runs_alike
+from whitecrow.dashboard.timeline_models import MOST_MODELS, model_lanes, runs_alike
 from whitecrow.metrics.event_figures import event_figures
 from whitecrow.metrics.influencers import influencers
 from whitecrow.metrics.severity import BANDS, severity
@@ -151,20 +151,21 @@ def test_lanes_events_and_influencers_are_those_of_the_window_and_survive_a_relo
     assert shown == [one.column for one in marks]
 
 
-def test_lanes_by_run_are_chosen_on_the_screen_and_come_back_from_the_address(pca, filled, console, visit):
+def test_lanes_by_run_are_chosen_on_the_screen_and_come_back_from_the_address(pca, console, visit):
+    alike = runs_alike(console.workspace, pca)[:MOST_MODELS]
     page = opened(visit, pca)
     card = page.get_by_role("region", name="Timeline")
     card.get_by_role("combobox", name="A lane for each").click()
     page.get_by_role("option", name="Run on this data set", exact=True).click()
     page.wait_for_url(re.compile("run=.*run=.*by=run"))
     # Alone, a lane would compare with nothing.
-    expect(card).to_contain_text(f"One lane for each of {len(filled.runs)} runs")
+    expect(card).to_contain_text(f"One lane for each of {len(alike)} runs")
     expect(card.get_by_role("list", name="Bands of rarity")).to_contain_text("above all of them")
     rows = console.workspace.scores(pca.id).rows()
     window = int(rows[100]), int(rows[599])
     again = opened(visit, pca, f"&{urlsplit(page.url).query.partition('&')[2]}&first={window[0]}&last={window[1]}")
     line = timeline(console.workspace, pca.id, None)
-    wanted = model_lanes(console.workspace, runs_alike(console.workspace, pca), line, window)
+    wanted = model_lanes(console.workspace, alike, line, window)
     chart = again.locator("figure.wc-chart", has=again.get_by_role("heading", name="Lanes"))
     chart.locator("summary").click()
     cells = sorted(
