@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from playwright.sync_api import expect
 
+from whitecrow.dashboard.tables import ROWS_PATH
 from whitecrow.metrics import Costs, wilson_interval
 from whitecrow.metrics import threshold_search as search
 from whitecrow.workspace import DatasetSettings, FitRequest, SplitRule
@@ -231,6 +232,26 @@ def test_flags_of_the_alerts_follow_and_enter_opens_the_record(pca, console, vis
     expect(dialog).to_have_count(0)
     settled(page, r"^(?!.*record=)")
     assert page.evaluate("document.activeElement.closest('[role=gridcell]') !== null")
+
+
+def test_the_first_rows_come_with_the_grid_and_others_are_asked_for(pca, console, visit):
+    page = visit()
+    asked = []
+    page.on("request", lambda one: asked.append(one.url) if ROWS_PATH in one.url else None)
+    page.goto(f"/explore?run={pca.id}")
+    scores = console.workspace.scores(pca.id)
+    rows = scores.rows()
+    top = rows[np.argsort(-scores.score[rows], kind="stable")]
+    grid = page.get_by_role("region", name="Alerts")
+    numbers = grid.locator("[role=gridcell][col-id=c0]")
+    expect(numbers.first).to_have_text(str(top[0]))
+    assert asked == []
+    grid.get_by_role("columnheader", name="Row", exact=True).click()
+    expect(numbers.first).to_have_text(str(rows.min()))
+    assert "start=0" in asked[0]
+    assert "sort=0" in asked[0]
+    grid.get_by_role("columnheader", name="Row", exact=True).click()
+    expect(numbers.first).to_have_text(str(rows.max()))
 
 
 def test_the_threshold_becomes_the_runs_own_after_a_question(pca, console, visit):

@@ -155,7 +155,7 @@ def test_an_image_is_explained_where_it_departs(space, image_run):
     assert isinstance(found, ImageReasons)
     assert found.score == space.scores(run.id).score[odd]
     assert max(np.unravel_index(found.heat.argmax(), found.heat.shape)) < 2
-    assert "upper left" in found.text
+    assert "departs most at its upper left" in found.text
     assert found.rebuilt is not None
     assert found.rebuilt.shape == found.image.shape
     np.testing.assert_allclose(found.image, images()[0][odd] / 255, atol=1e-6)

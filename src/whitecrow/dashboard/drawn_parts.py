@@ -27,7 +27,7 @@ class DrawnView:
         self._subject = subject
         with card("Verdict", f"by run {subject.run.number}, {subject.run.detector}"):
             with ui.element("dl").classes("wc-figures"):
-                self._verdict = _tile("Verdict", "verdict")
+                self._verdict = _tile("Verdict", "verdict").style("font-size: 1.25rem; line-height: 1.625")
                 self._score = _tile("Score", "score")
                 self._p = _tile("p-value", "p")
             self._sentence = Text("Draw something, or load an example.", "p").props("data-wcd=sentence")
@@ -57,7 +57,7 @@ class DrawnView:
         reasons = found.reasons
         self._verdict.set_text("▲ anomalous" if found.flag else "○ normal")
         self._verdict.props["data-value"] = str(found.flag).lower()
-        self._score.set_text(f"{value(reasons.score)} of {value(found.threshold)}")
+        self._score.set_text(value(reasons.score))
         self._score.props["data-value"] = repr(reasons.score)
         self._p.set_text(figure(found.p_value, 4))
         self._p.props["data-value"] = "" if found.p_value is None else repr(found.p_value)

@@ -297,9 +297,13 @@ def _verdict(score: float, threshold: float) -> str:
 def _image_words(heat: NDArray[np.floating], score: float, threshold: float) -> str:
     height, width = heat.shape
     top, left = np.unravel_index(int(heat.argmax()), heat.shape)
-    rows, columns = ("upper", "middle", "lower"), ("left", "centre", "right")
-    where = f"{rows[min(2, 3 * int(top) // height)]} {columns[min(2, 3 * int(left) // width)]}"
-    return f"The image {_verdict(score, threshold)}; most of it comes from the {where} of the image."
+    places = (
+        ("at its upper left", "at its top", "at its upper right"),
+        ("at its left", "in its middle", "at its right"),
+        ("at its lower left", "at its bottom", "at its lower right"),
+    )
+    where = places[min(2, 3 * int(top) // height)][min(2, 3 * int(left) // width)]
+    return f"The image {_verdict(score, threshold)}; it departs most {where}."
 
 
 def _series_words(

@@ -12,6 +12,7 @@ SHAPE_WIDTH, SHAPE_HEIGHT = 120.0, 32.0
 """Size of a small picture, in its own units."""
 
 _BINS = 16
+_LONG_TAIL = 10.0  # a range of so many middle halves has one
 _LEVELS = 8
 _MISSING = "(missing)"
 
@@ -84,16 +85,18 @@ def column_shape(reference: pl.Series, current: pl.Series) -> ColumnShape:
 
 
 def _numbers(before: Floats, now: Floats) -> ColumnShape:
-    # The middle 98 % of both, so that one far value does not press all others into a bin.
+    quartiles = [np.quantile(values, (0.25, 0.5, 0.75)) for values in (before, now)]
+    # The middle 98 % of both, so that one far value does not press all others into a bin; and where their middle halves
+    # would still fill but some bins, the tails are pressed together.
     ends = [np.quantile(values, (0.01, 0.99)) for values in (before, now)]
     low, high = min(float(e[0]) for e in ends), max(float(e[1]) for e in ends)
+    spread, middle = max(float(q[2] - q[0]) for q in quartiles), float(quartiles[0][1])
+    drawn = [np.clip(values, low, high) for values in (before, now)]
+    if 0 < _LONG_TAIL * spread < high - low:
+        low, high, *drawn = (np.arcsinh(_LONG_TAIL * (values - middle) / spread) for values in (low, high, *drawn))
     if low == high:
         low, high = low - 0.5, high + 0.5
-    shares = [
-        np.histogram(np.clip(values, low, high), bins=_BINS, range=(low, high))[0] / len(values)
-        for values in (before, now)
-    ]
-    quartiles = [np.quantile(values, (0.25, 0.5, 0.75)) for values in (before, now)]
+    shares = [np.histogram(values, bins=_BINS, range=(low, high))[0] / len(values) for values in drawn]
     said = [f"{q[1]:.4g} ({q[0]:.4g} to {q[2]:.4g})" for q in quartiles]
     return ColumnShape(shares[0], shares[1], f"median {said[0]} → {said[1]}")
 

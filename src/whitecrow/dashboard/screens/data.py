@@ -121,7 +121,7 @@ class _Data:
             for record in datasets
         ]
         with card("Data sets"):
-            heads = ["Name", "Rows", "Columns", "Label column", "Simulated", "Added"]
+            heads = ["Name", "Rows", "Columns", "Label", "Simulated", "Added"]
             small_table(heads, rows, label="Data sets", right=(1, 2))
 
     # ---- one of them ----------------------------------------------------------------------------------------------

@@ -258,7 +258,11 @@ def _verdict_card(study: DriftStudy) -> None:
 def _columns_card(study: DriftStudy, shapes: dict[str, ColumnShape]) -> None:
     columns = study.report.columns
     with card("Columns", "drifted ones first"):
-        Text("The pictures: dashed in the training, filled now. p-values are adjusted for the number of columns.", "p")
+        Text(
+            "The pictures: dashed in the training, filled now, long tails pressed together. p-values are adjusted for "
+            "the number of columns.",
+            "p",
+        )
         small_table(
             [
                 "Column",

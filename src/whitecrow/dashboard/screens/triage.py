@@ -88,7 +88,7 @@ class _Triage:
                 self._card = AlertCard(
                     self._judge, self._undo, self._step, self._open, self._keep_note, self._assign, self._take
                 )
-            with ui.element("div").style("flex: 1 1 26rem; min-width: 0; max-width: 100%"):
+            with ui.element("div").style("flex: 1 1 34rem; min-width: 0; max-width: 100%"):
                 self._list = QueueCard(self._viewed, self._costed, self._go)
         with ui.element("div").classes("wc-main").style("padding: 0") as below:
             self._figures = FiguresCard()
