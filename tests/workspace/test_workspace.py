@@ -9,6 +9,7 @@ from tests.workspace.conftest import small_table
 from whitecrow.calibrate import Quantile
 from whitecrow.core.errors import DataError, ParameterError, UnknownNameError
 from whitecrow.workspace import Workspace, WorkspaceError
+from whitecrow.workspace.model_card import model_card
 
 
 def test_another_threshold_is_another_version_of_the_model(busy, done):
@@ -19,6 +20,23 @@ def test_another_threshold_is_another_version_of_the_model(busy, done):
     assert busy.detector(done).threshold_ == 12.5
     assert busy.runs.model_file(done, before.version).exists()
     assert busy.audit.lines(subject=done)[0].actor == "Ann"
+
+
+def test_the_figures_of_a_run_are_those_at_its_threshold(busy, done):
+    before = busy.runs.get(done)
+    scores = busy.scores(done)
+    rows = scores.rows()
+    threshold = float(np.quantile(scores.score[rows], 0.4))
+    after = busy.set_threshold(done, threshold)
+    flagged, odd = scores.score[rows] > threshold, scores.label[rows] == 1
+    assert after.report["threshold"] == threshold
+    figures = {name: ends["value"] for name, ends in after.report["metrics"].items()}
+    assert figures["recall"] == pytest.approx(flagged[odd].mean())
+    assert figures["precision"] == pytest.approx(odd[flagged].mean())
+    assert figures["auroc"] == before.report["metrics"]["auroc"]["value"]
+    assert model_card(busy, done).threshold == threshold
+    back = busy.set_threshold(done, before.threshold, source=before.threshold_source)
+    assert (back.report, back.notes) == (before.report, before.notes)
 
 
 def test_a_threshold_by_a_rule_says_what_it_means(busy, done):

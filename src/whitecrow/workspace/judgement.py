@@ -1,13 +1,13 @@
-"""The figures of a run at its present threshold."""
+"""The figures of a run at a threshold."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whitecrow.workspace.assessment import Assessment, assess_parts
 
 if TYPE_CHECKING:
     from whitecrow.data.labels import Labels
-    from whitecrow.workspace.runs import RunRecord
+    from whitecrow.detectors import Detector
     from whitecrow.workspace.workspace import Workspace
 
 __all__ = ["Judgement", "judged"]
@@ -31,20 +31,17 @@ class Judgement:
     notes: tuple[str, ...]
     labels: "Labels | None"
 
-    def on(self, record: "RunRecord") -> "RunRecord":
-        """Return a run's record with these figures in place of those of its fit."""
-        report = None if self.assessment is None else self.assessment.to_dict()
-        return replace(record, report=report, notes=list(self.notes))
 
-
-def judged(workspace: "Workspace", run: str) -> Judgement:
-    """Judge the test rows of a run by the threshold that its model has now; those of its fit, if nobody set another.
+def judged(workspace: "Workspace", run: str, detector: "Detector | None" = None) -> Judgement:
+    """Judge the test rows of a run by the threshold of its model.
 
     Parameters
     ----------
     workspace : Workspace
     run : str
         Id of the run.
+    detector : Detector, optional
+        Its model with a threshold that is not recorded yet; by default with the one that it has.
 
     Raises
     ------
@@ -59,6 +56,11 @@ def judged(workspace: "Workspace", run: str) -> Judgement:
     table, labels = workspace.datasets.rows(record.dataset, request.settings)
     told = request.verdicts is not None or request.regime == "labelled"
     assessment, notes = assess_parts(
-        workspace.detector(run), scores.score, scores.part, labels, table.hash_rows(seed=0).to_numpy(), told=told
+        workspace.detector(run) if detector is None else detector,
+        scores.score,
+        scores.part,
+        labels,
+        table.hash_rows(seed=0).to_numpy(),
+        told=told,
     )
     return Judgement(assessment, tuple(notes), labels)

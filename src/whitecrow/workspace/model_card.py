@@ -9,7 +9,6 @@ from whitecrow.core import parameters, registry
 from whitecrow.page.wording import METRIC_NAMES, NOTHING, count
 from whitecrow.workspace.card_words import UNITS, column_rows, explanation_words, label_words, limits, use
 from whitecrow.workspace.honesty import honesty, siblings, split_words
-from whitecrow.workspace.judgement import Judgement, judged
 from whitecrow.workspace.parts import Part
 
 if TYPE_CHECKING:
@@ -142,7 +141,7 @@ class ModelCard:
         return asdict(self)
 
 
-def model_card(workspace: "Workspace", run: str, judgement: Judgement | None = None) -> ModelCard:
+def model_card(workspace: "Workspace", run: str) -> ModelCard:
     """Return the card of a run's model.
 
     Parameters
@@ -150,8 +149,6 @@ def model_card(workspace: "Workspace", run: str, judgement: Judgement | None = N
     workspace : Workspace
     run : str
         Id of a run that is done.
-    judgement : Judgement, optional
-        Its figures at its present threshold, where they are at hand already.
 
     Raises
     ------
@@ -162,7 +159,6 @@ def model_card(workspace: "Workspace", run: str, judgement: Judgement | None = N
     """
     record, detector = workspace.runs.done(run), workspace.detector(run)
     dataset = None if record.dataset is None else workspace.datasets.get(record.dataset)
-    record = _at_present(workspace, record, judgement)
     cls = registry.load(record.detector)
     seeds = {one.request.seed for one in siblings(record, workspace.runs.all())}
     report, summary = record.report or {}, record.summary or {}
@@ -202,15 +198,6 @@ def model_card(workspace: "Workspace", run: str, judgement: Judgement | None = N
         limits=limits(kind, unit, detector.regime),
         explanation=explanation_words(detector),
     )
-
-
-def _at_present(workspace: "Workspace", record: "RunRecord", judgement: Judgement | None) -> "RunRecord":
-    """Return a run with the figures of its present threshold, which may have been set after the fit."""
-    if judgement is None:
-        if record.report is None or record.report["threshold"] == record.threshold:
-            return record
-        judgement = judged(workspace, record.id)
-    return judgement.on(record)
 
 
 def _data(record: "RunRecord", dataset: "DatasetRecord") -> dict[str, str]:

@@ -53,7 +53,7 @@ def run_report(workspace: "Workspace", run: str) -> str:
         )
     scores = workspace.scores(run)
     judgement = judged(workspace, run)
-    card = model_card(workspace, run, judgement)
+    card = model_card(workspace, run)
     rows = scores.rows()
     notes = [in_units(note, card.unit) for note in card.caveats]
     highest = scores.falling(rows)[:_ALERTS]

@@ -355,13 +355,21 @@ class Runs:
             self._set(connection, key, state="done", fraction=1, ended=now(), **outcome)
             self._database.note(connection, "run done", key, detail={"version": outcome.get("version")})
 
-    def set_threshold(self, key: str, threshold: float, source: str, version: str, *, actor: str = "") -> RunRecord:
-        """Record another threshold of a run's model, whose file has been written again."""
+    def set_threshold(
+        self,
+        key: str,
+        threshold: float,
+        source: str,
+        version: str,
+        *,
+        report: dict[str, Any] | None,
+        notes: list[str],
+        actor: str = "",
+    ) -> RunRecord:
+        """Record another threshold of a run's model, whose file has been written again, and the figures there."""
+        given = {"threshold": threshold, "threshold_source": source, "version": version}
         with self._database.writing() as connection:
-            connection.execute(
-                "UPDATE runs SET threshold = ?, threshold_source = ?, version = ? WHERE id = ?",
-                (threshold, source, version, key),
-            )
+            self._set(connection, key, **given, report=report, notes=notes)
             detail = {"threshold": threshold, "source": source, "version": version}
             self._database.note(connection, "threshold set", key, actor, detail)
         return self.get(key)

@@ -33,6 +33,7 @@ from whitecrow.workspace.datasets import Datasets
 from whitecrow.workspace.feedback import Feedback
 from whitecrow.workspace.fitting import save_model
 from whitecrow.workspace.jobs import Jobs
+from whitecrow.workspace.judgement import judged
 from whitecrow.workspace.parts import Part
 from whitecrow.workspace.request import FitRequest
 from whitecrow.workspace.results import RunScores
@@ -383,6 +384,8 @@ class Workspace:
     def set_threshold(self, run: str, rule: "float | Threshold", *, source: str = "", actor: str = "") -> RunRecord:
         """Set another threshold of a run's model, which becomes another version of it; the old one is kept.
 
+        The run's figures become those at the new threshold.
+
         Parameters
         ----------
         run : str
@@ -406,8 +409,16 @@ class Workspace:
         detector = load(self._model_file(run)).set_threshold(rule)
         if source:
             detector.threshold_source_ = source
+        record = self.runs.get(run)
+        report, notes = record.report, record.notes
+        if record.dataset is not None:
+            judgement = judged(self, run, detector)
+            report = None if judgement.assessment is None else judgement.assessment.to_dict()
+            notes = list(judgement.notes)
         version = save_model(detector, self.runs, run)
-        return self.runs.set_threshold(run, detector.threshold_, detector.threshold_source_, version, actor=actor)
+        return self.runs.set_threshold(
+            run, detector.threshold_, detector.threshold_source_, version, report=report, notes=notes, actor=actor
+        )
 
     def _model_file(self, run: str) -> Path:
         record = self.runs.done(run)
