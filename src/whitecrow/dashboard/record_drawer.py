@@ -194,6 +194,7 @@ def _standing(found: RecordFacts) -> None:
             "Flag": "▲ flagged" if found.flag else "○ not flagged",
             "Label": CLASSES[found.label] + (f" ({found.family})" if found.family not in ("", CLASSES[0]) else ""),
             "Verdict": verdict + (f", by {found.verdict.reviewer}" if found.verdict and found.verdict.reviewer else ""),
+            "Assigned to": found.assignee or NOTHING,
             "Part": found.part,
         }
         if found.verdict is not None and found.verdict.note:

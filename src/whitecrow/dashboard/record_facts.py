@@ -85,6 +85,8 @@ class RecordFacts:
         What the row was used for.
     verdict : Verdict or None
         That holds.
+    assignee : str
+        Who is to look at it; empty if nobody is.
     sentence : str
         Why, in plain words.
     method : str
@@ -114,6 +116,7 @@ class RecordFacts:
     family: str
     part: str
     verdict: Verdict | None
+    assignee: str
     sentence: str
     method: str
     columns: tuple[ColumnFact, ...]
@@ -152,6 +155,7 @@ def record_facts(workspace: Workspace, run: str, row: int, threshold: float | No
         threshold = record.threshold if record.threshold is not None else 0.0
     score, among = float(scores.score[row]), scores.rows()
     p_value = None if scores.p_value is None else float(scores.p_value[row])
+    given = workspace.feedback.assigned(run).get(row)
     sample, steps = None, None
     try:
         if _of_samples(workspace, record):
@@ -177,6 +181,7 @@ def record_facts(workspace: Workspace, run: str, row: int, threshold: float | No
         family=scores.family[row] or "",
         part=_PARTS[int(scores.part[row])],
         verdict=workspace.feedback.current(run).get(row),
+        assignee="" if given is None else given.assignee,
         sentence=why[0],
         method=why[1],
         columns=why[2],

@@ -150,6 +150,11 @@ def test_alerts_are_assigned_with_a_verdict_or_alone_and_undone(client, other):
     assert (both["verdicts"][0]["verdict"], both["assignments"][0]["assignee"]) == ("unsure", "C")
     found = client.get(url).json()
     assert [(one["row"], one["assignee"]) for one in found["assignments"]] == [(210, "C"), (211, "<b> Ann")]
+    assert client.get(f"/api/runs/{other}/rows/211").json()["assignee"] == "<b> Ann"
+    mine = client.get(
+        f"/api/runs/{other}/alerts", params={"filter": '[{"field":"assignee","op":"eq","value":"C"}]', "part": "all"}
+    ).json()
+    assert [(one["row"], one["verdict"], one["assignee"]) for one in mine["rows"]] == [(210, "unsure", "C")]
     line = client.get("/api/audit").json()["lines"][0]
     assert (line["action"], line["actor"], line["detail"]) == ("assigned", "B", {"rows": [210], "assignee": "C"})
     undone = client.post(f"{url}/undo", json={"reviewer": "B"}).json()

@@ -24,7 +24,7 @@ __all__ = ["router", "run_table"]
 router = APIRouter(prefix="/api/runs", tags=["alerts"])
 _MOST_ROWS = 1000
 _MOST_IMAGES = 5
-_COLUMNS = ("row", "score", "p_value", "flag", "part", "label", "family", "verdict")
+_COLUMNS = ("row", "score", "p_value", "flag", "part", "label", "family", "verdict", "assignee")
 _VALUES = "values."
 _COMPARE = {
     "eq": pl.Series.eq, "ne": pl.Series.ne, "lt": pl.Series.lt, "le": pl.Series.le, "gt": pl.Series.gt,
@@ -53,8 +53,9 @@ async def alerts(
 ) -> Response:
     """Return a page of rows with their scores, flags, labels, verdicts and original columns.
 
-    Fields to sort and to filter by are `row`, `score`, `p_value`, `flag`, `part`, `label`, `family` and `verdict`, and
-    the original columns as `values.COLUMN`. Rows that are equal in the field keep their order in the data set.
+    Fields to sort and to filter by are `row`, `score`, `p_value`, `flag`, `part`, `label`, `family`, `verdict` and
+    `assignee`, and the original columns as `values.COLUMN`. Rows that are equal in the field keep their order in the
+    data set.
     """
     conditions: list[Filter] = parsed(list[Filter], filter, "filter")
     return FiniteJSONResponse(await here.work.heavy(_alerts, here, run, part, sort, conditions, offset, limit))
@@ -77,7 +78,7 @@ async def explain(here: Here, run: str, wish: Explain) -> Response:
 
 
 def run_table(workspace: Workspace, run: str, rows: "np.ndarray[Any, np.dtype[np.int64]]") -> pl.DataFrame:
-    """Return what the model made of rows of a run: row, score, p_value, flag, part, label, family, verdict.
+    """Return what the model made of rows of a run: row, score, p_value, flag, part, label, family, verdict, assignee.
 
     Parameters
     ----------
@@ -88,12 +89,15 @@ def run_table(workspace: Workspace, run: str, rows: "np.ndarray[Any, np.dtype[np
         Rows of the data set, in the order in which they are returned.
     """
     record, scores = workspace.runs.done(run), workspace.scores(run)
-    verdicts = {row: verdict.verdict for row, verdict in workspace.feedback.current(run).items()}
     found = _judged(scores, record.threshold or 0.0, rows)
-    held = pl.DataFrame(
-        {"row": list(verdicts), "verdict": list(verdicts.values())}, schema={"row": pl.Int64, "verdict": pl.String}
-    )
-    return found.join(held, on="row", how="left", maintain_order="left")
+    people = {
+        "verdict": {row: one.verdict for row, one in workspace.feedback.current(run).items()},
+        "assignee": {row: one.assignee for row, one in workspace.feedback.assigned(run).items()},
+    }
+    for name, held in people.items():
+        known = pl.DataFrame({"row": list(held), name: list(held.values())}, schema={"row": pl.Int64, name: pl.String})
+        found = found.join(known, on="row", how="left", maintain_order="left")
+    return found
 
 
 def _judged(scores: RunScores, threshold: float, rows: "np.ndarray[Any, np.dtype[np.int64]]") -> pl.DataFrame:

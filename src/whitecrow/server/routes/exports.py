@@ -33,7 +33,7 @@ WithValues = Annotated[bool, Query(description="Whether the original columns com
     summary="Export the scores as CSV",
 )
 async def scores_csv(here: Here, run: str, part: Part = "all", values: WithValues = False) -> Response:
-    """Return row, score, p-value, flag, part, label, family and verdict of each row, at full precision.
+    """Return row, score, p-value, flag, part, label, family, verdict and assignee of each row, at full precision.
 
     Text that a spreadsheet would take for a formula, because it begins with `=`, `+`, `-`, `@`, a tab or a carriage
     return, gets an apostrophe in front. Parquet holds it unchanged.
@@ -48,7 +48,7 @@ async def scores_csv(here: Here, run: str, part: Part = "all", values: WithValue
     summary="Export the scores as Parquet",
 )
 async def scores_parquet(here: Here, run: str, part: Part = "all", values: WithValues = False) -> Response:
-    """Return row, score, p-value, flag, part, label, family and verdict of each row, as they are."""
+    """Return row, score, p-value, flag, part, label, family, verdict and assignee of each row, as they are."""
     return await here.work.heavy(_exported, here, run, part, values, "parquet")
 
 

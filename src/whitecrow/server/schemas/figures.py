@@ -153,6 +153,8 @@ class AlertRow(Answer):
     """1 anomaly, 0 normal, null unknown."""
     family: str | None
     verdict: str | None
+    assignee: str | None
+    """Who is to look at it."""
     values: dict[str, Any]
     """The original columns, in original units."""
 

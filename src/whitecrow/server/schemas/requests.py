@@ -200,7 +200,7 @@ class Filter(Given):
     """A condition on the rows of a list."""
 
     field: ColumnName
-    """One of row, score, p_value, flag, part, label, family and verdict, or `values.COLUMN`."""
+    """One of row, score, p_value, flag, part, label, family, verdict and assignee, or `values.COLUMN`."""
     op: Literal["eq", "ne", "lt", "le", "gt", "ge", "contains", "missing"]
     value: float | bool | Annotated[str, Field(max_length=1000)] | None = None
 
