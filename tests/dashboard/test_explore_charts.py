@@ -3,7 +3,7 @@
 import re
 
 from playwright.sync_api import expect
-from tests.dashboard.test_explore import explore, pca  # noqa: F401 - a fixture
+from tests.dashboard.test_explore import explore, pca, shown  # noqa: F401 - a fixture
 
 # Puts a million scores into the panel, moves the slider, and takes the time until the figures of each move are there.
 MILLION = """() => {
@@ -59,3 +59,23 @@ def test_charts_that_are_taken_away_before_they_are_drawn_are_no_error(filled, p
     page.wait_for_url(re.compile(f"run={other.id}"))
     expect(page.locator(f"#{undrawn[0]}")).to_have_count(0)
     # What went wrong in the page is found when it is closed.
+
+
+def test_curves_come_after_the_figures_and_follow_the_threshold(pca, visit):  # noqa: F811 - a fixture
+    page = explore(visit, pca)
+    for heading in ("Scores by class", "ROC curve", "Precision and recall", "Expected cost"):
+        expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+    marks = """() => {
+      const { charts } = whitecrow.threshold.panel.config;
+      return ["roc", "pr", "cost"].map((name) => getElement(charts[name]).chart.getOption().series.at(-1).data[0]);
+    }"""
+    page.wait_for_function(f"({marks})().every((place) => place)")
+    for alerts in (20, 90):
+        page.get_by_label("It is set by").select_option("count")
+        page.get_by_label("Value", exact=True).fill(str(alerts))
+        page.wait_for_function(f"document.querySelector('[data-wct=alerts]').dataset.value === '{alerts}'")
+        told = {name: shown(page, name) for name in ("false_positive_rate", "recall", "precision", "cost", "threshold")}
+        roc, pr, cost = page.evaluate(marks)
+        assert roc == [told["false_positive_rate"], told["recall"]]
+        assert pr == [told["recall"], told["precision"]]
+        assert cost == [told["threshold"], told["cost"]]

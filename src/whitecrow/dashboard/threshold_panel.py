@@ -54,7 +54,7 @@ _SPENT = {
 
 
 class ThresholdPanel:
-    """The panel, within the element that is being filled.
+    """The panel, within the element that is being filled; its curves come with :meth:`draw`.
 
     Parameters
     ----------
@@ -71,7 +71,8 @@ class ThresholdPanel:
                 self._confusion()
             self._figures()
             self._costs()
-            self._charts = ThresholdCharts(view)
+            self._curves = ui.element("div")
+            self._charts: ThresholdCharts | None = None
 
     def start(self, grid: int | None) -> None:
         """Let the browser take over.
@@ -101,15 +102,25 @@ class ThresholdPanel:
             "few": view.table.few_anomalies,
             "copies": view.copies,
             "told": self._intervals(),
-            "tallest": self._charts.tallest,
-            "charts": self._charts.ids,
+            "tallest": 0.0,
+            "charts": {},
         }
         ui.run_javascript(f"whitecrow.threshold.start({json.dumps(config)})")
+
+    def draw(self) -> None:
+        """Show the curves, whose library is large: figures need not wait for it."""
+        if self._curves.is_deleted:
+            return
+        with self._curves:
+            self._charts = ThresholdCharts(self._view)
+        told = {"tallest": self._charts.tallest, "charts": self._charts.ids}
+        ui.run_javascript(f"whitecrow.threshold.pictures({self._root.id}, {json.dumps(told)})")
 
     def follow(self, state: ExploreState) -> None:
         """Bring what is not live up to the browser's state: the costs as a table, and intervals with copies."""
         view = self._view = View(self._view.run, self._view.table, self._view.curves, state)
-        self._charts.follow(view)
+        if self._charts is not None:
+            self._charts.follow(view)
         if view.copies and view.table.few_anomalies:
             ui.run_javascript(f"whitecrow.threshold.intervals({json.dumps(self._intervals())})")
 

@@ -135,7 +135,7 @@ class _Explore:
             self._figures = ui.element("div").classes("wc-main").style("padding: 0")
             over_time = ui.element("div")
             self._alerts = _Alerts(seen.rows)
-            self._fill(seen.view)
+            panel = self._fill(seen.view)
             if self._state.window != seen.view.state.window:
                 self._page.show(self._state.with_(window=seen.view.state.window), step=False)
                 self._shown = self._state
@@ -146,18 +146,20 @@ class _Explore:
                 with over_time:
                     await self._timeline.build(run, state, scale)
 
-        # The figures need not wait for it.
+        # Figures and rows need not wait for pictures.
+        self._page.when_shown(panel.draw)
         self._page.when_shown(draw_timeline)
 
-    def _fill(self, view: View) -> None:
-        """Show what the window decides beside the alerts: figures and curves."""
+    def _fill(self, view: View) -> ThresholdPanel:
+        """Show what the window decides beside the alerts: figures, and room for their curves."""
         self._scale = view.curves.scale
         self._figures.clear()
         with self._figures:
             if view.state.window is not None:
                 self._window_note(view)
-            self._panel = ThresholdPanel(view, self._adopt)
-        self._panel.start(self._alerts.grid.id)
+            panel = self._panel = ThresholdPanel(view, self._adopt)
+        panel.start(self._alerts.grid.id)
+        return panel
 
     def _window_note(self, view: View) -> None:
         assert view.state.window is not None
@@ -188,7 +190,7 @@ class _Explore:
                 return  # another window has been chosen meanwhile
             # The button that asked for it is among what is taken away; the threshold may have moved since.
             with self._page.main:
-                self._fill(replace(seen.view, state=self._state))
+                self._fill(replace(seen.view, state=self._state)).draw()
             self._alerts.change(seen.rows)
             self._page.announce(f"{count(seen.view.table.n, 'row')} in view.")
         with self._page.main:

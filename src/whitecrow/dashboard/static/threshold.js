@@ -135,7 +135,7 @@
   };
 
   const element = (id) => getHtmlElement(id);
-  const chart = (id) => (id === null ? null : getElement(id)?.chart);
+  const chart = (id) => (id == null ? null : getElement(id)?.chart);
 
   class Panel {
     constructor(config, counts) {
@@ -465,11 +465,7 @@
         const counts = new Counts(await answer.arrayBuffer());
         await until(() => element(config.root) || this.latest !== config);
         if (this.latest !== config) return; // the page has made another panel meanwhile
-        const panel = new Panel(config, counts);
-        this.panel = panel;
-        // Figures need not wait for pictures.
-        await until(() => Object.values(config.charts).every((id) => id === null || chart(id)));
-        if (this.panel === panel) panel.redraw();
+        this.panel = new Panel(config, counts);
       } catch (error) {
         const said = element(config.root)?.querySelector("[data-wct=said]");
         if (said) {
@@ -477,6 +473,14 @@
           said.className = "wc-warning";
         }
       }
+    },
+    /** Let pictures follow too, which come after the figures. */
+    async pictures(root, { charts, tallest }) {
+      const { latest } = this;
+      if (latest?.root !== root) return;
+      await until(() => Object.values(charts).every((id) => id === null || chart(id)) || this.latest !== latest);
+      Object.assign(latest, { charts, tallest });
+      if (this.panel?.config === latest) this.panel.redraw();
     },
     /** Take intervals in which copies of a row count once, and the threshold that they are of. */
     intervals(told) {
