@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from whitecrow.calibrate import Quantile
+from whitecrow.dashboard.drift_badge import VERDICTS
 from whitecrow.dashboard.formats import value
 from whitecrow.workspace.drift_study import drift_study
 
@@ -43,6 +44,16 @@ def moved(console):
         return made[0]
 
     return of
+
+
+def test_the_overview_says_whether_the_rows_that_no_training_saw_have_drifted(forest, console, visit):
+    page = visit(f"/?run={forest.id}")
+    badge = page.get_by_role("group", name="Drift")
+    report = drift_study(console.workspace, forest.id, forest.dataset).report
+    moved = [column.drifted for column in report.columns if column.p_value is not None]
+    expect(badge).to_contain_text(f"{VERDICTS[report.verdict.verdict]}. {sum(moved)} of {len(moved)} columns drifted")
+    badge.get_by_role("link", name="Look at drift").click()
+    expect(page.get_by_role("region", name="Verdict")).to_contain_text(report.verdict.reason)
 
 
 def test_the_runs_own_test_rows_are_compared_and_drifted_columns_come_first(forest, console, visit):

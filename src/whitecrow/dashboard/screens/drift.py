@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from nicegui import ui
 
 from whitecrow.core.errors import WhitecrowError
+from whitecrow.dashboard.drift_badge import VERDICTS
 from whitecrow.dashboard.drift_charts import rate_card, scores_card, shape_picture
 from whitecrow.dashboard.drift_recalibration import RecalibrationCard
 from whitecrow.dashboard.drift_state import DriftState
@@ -27,13 +28,6 @@ _MOST_COLUMNS = 200
 _HEADS = (
     "Column", "Drifted", "Distributions", "In words", "Test", "Adjusted p-value", "PSI", "Wasserstein", "Missing"
 )  # fmt: skip
-_HEADINGS = {
-    "stable": "Stable",
-    "some columns moved": "Some columns moved",
-    "more anomalies": "More anomalies, in the same world",
-    "fewer anomalies": "Fewer anomalies, in the same world",
-    "the world moved": "The world moved",
-}
 _TESTS = {"ks": "Kolmogorov-Smirnov", "chi-square": "χ² of homogeneity", "none": "not compared"}
 
 
@@ -197,7 +191,7 @@ class _Drift:
                 rate_card(study)
             RecalibrationCard(self._page, study, self._recalibrated)
             _columns_card(study, shapes)
-        self._page.announce(f"{_HEADINGS[study.report.verdict.verdict]}.")
+        self._page.announce(f"{VERDICTS[study.report.verdict.verdict]}.")
 
     async def _recalibrated(self) -> None:
         await self.show()
@@ -207,7 +201,7 @@ class _Drift:
 def _verdict_card(study: DriftStudy) -> None:
     report = study.report
     moved = [column.drifted for column in report.columns if column.p_value is not None]
-    with card(_HEADINGS[report.verdict.verdict]) as made:
+    with card(VERDICTS[report.verdict.verdict]) as made:
         made.props('role=region aria-label="Verdict"')
         Text(report.verdict.reason, "p")
         Text(f"{study.span}, beside the {study.reference.height:,} rows that trained run {study.run.number}.", "p")

@@ -6,6 +6,7 @@ from typing import Any
 
 from nicegui import ui
 
+from whitecrow.dashboard.drift_badge import drift_badge
 from whitecrow.dashboard.formats import NOTHING, age, count, duration, moment, percent, size, value
 from whitecrow.dashboard.parts import (
     Text,
@@ -85,7 +86,7 @@ class _Overview:
                 _figures(seen.run)
             with ui.element("div").classes("wc-grid"):
                 if seen.dataset is not None:
-                    _dataset_card(self._page, seen.dataset)
+                    _dataset_card(self._page, seen.dataset, seen.run)
                 if seen.run is not None:
                     _model_card(seen.run)
                 self._next_card(seen)
@@ -204,7 +205,7 @@ def _figures(run: RunRecord) -> None:
         Text(source, "p").classes("wc-muted")
 
 
-def _dataset_card(page: Page, record: DatasetRecord) -> None:
+def _dataset_card(page: Page, record: DatasetRecord, run: RunRecord | None) -> None:
     labels = record.labels
     warned = sum(bool(column["warnings"]) for column in record.profile)
     missing = sum(column["missing"] > 0 for column in record.profile)
@@ -224,6 +225,8 @@ def _dataset_card(page: Page, record: DatasetRecord) -> None:
                 "From": record.source or NOTHING,
             }
         )
+        if run is not None and run.dataset == record.id:
+            drift_badge(page, run, record)
 
 
 def _label_words(labels: dict[str, object]) -> str:
