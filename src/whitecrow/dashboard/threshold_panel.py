@@ -108,7 +108,7 @@ class ThresholdPanel:
         ui.run_javascript(f"whitecrow.threshold.start({json.dumps(config)})")
 
     def draw(self) -> None:
-        """Show the curves, whose library is large: figures need not wait for it."""
+        """Show the curves; the browser has said ``wc-figures`` when it need not wait for their large library."""
         if self._curves.is_deleted:
             return
         with self._curves:

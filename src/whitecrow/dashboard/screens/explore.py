@@ -1,5 +1,6 @@
 """The screen where a threshold is chosen: what each choice flags, misses and costs, and the alerts it makes."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -85,6 +86,7 @@ class _Explore:
         self._scale = "linear"
         self._run: RunRecord | None = None
         self._shown = ExploreState()
+        self._draw: Callable[[], Awaitable[None]] | None = None
         with page.title("Explore", "Move the threshold and see at once what it flags, misses and costs."):
             pass
         self._body = ui.element("div").classes("wc-main").style("padding: 0")
@@ -93,6 +95,7 @@ class _Explore:
         ui.on("wc-threshold", self._settled)
         ui.on("wc-record", self._opened)
         ui.on("wc-window", self._brushed)
+        ui.on("wc-figures", self._draw_pictures)
         page.when_shown(self._open_record)
 
     @property
@@ -139,16 +142,21 @@ class _Explore:
             if self._state.window != seen.view.state.window:
                 self._page.show(self._state.with_(window=seen.view.state.window), step=False)
                 self._shown = self._state
-        run, state, scale = seen.view.run, self._state, self._scale
+        run = seen.view.run
 
-        async def draw_timeline() -> None:
+        async def draw() -> None:
+            panel.draw()
             if not over_time.is_deleted:
                 with over_time:
-                    await self._timeline.build(run, state, scale)
+                    await self._timeline.build(run, self._state, self._scale)
 
-        # Figures and rows need not wait for pictures.
-        self._page.when_shown(panel.draw)
-        self._page.when_shown(draw_timeline)
+        self._draw = draw
+
+    async def _draw_pictures(self) -> None:
+        """Draw the pictures of what is shown, once the browser has its figures: those need not wait for them."""
+        draw, self._draw = self._draw, None
+        if draw is not None:
+            await draw()
 
     def _fill(self, view: View) -> ThresholdPanel:
         """Show what the window decides beside the alerts: figures, and room for their curves."""

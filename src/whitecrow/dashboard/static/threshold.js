@@ -473,6 +473,7 @@
           said.className = "wc-warning";
         }
       }
+      emitEvent("wc-figures", {});
     },
     /** Let pictures follow too, which come after the figures. */
     async pictures(root, { charts, tallest }) {
