@@ -93,7 +93,8 @@ def _numbers(before: Floats, now: Floats) -> ColumnShape:
     spread, middle = max(float(q[2] - q[0]) for q in quartiles), float(quartiles[0][1])
     drawn = [np.clip(values, low, high) for values in (before, now)]
     if 0 < _LONG_TAIL * spread < high - low:
-        low, high, *drawn = (np.arcsinh(_LONG_TAIL * (values - middle) / spread) for values in (low, high, *drawn))
+        drawn = [np.arcsinh(_LONG_TAIL * (values - middle) / spread) for values in drawn]
+        low, high = (float(np.arcsinh(_LONG_TAIL * (end - middle) / spread)) for end in (low, high))
     if low == high:
         low, high = low - 0.5, high + 0.5
     shares = [np.histogram(values, bins=_BINS, range=(low, high))[0] / len(values) for values in drawn]

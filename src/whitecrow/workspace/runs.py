@@ -363,7 +363,7 @@ class Runs:
         version: str,
         *,
         report: dict[str, Any] | None,
-        notes: list[str],
+        notes: list[str] | None,
         actor: str = "",
     ) -> RunRecord:
         """Record another threshold of a run's model, whose file has been written again, and the figures there."""

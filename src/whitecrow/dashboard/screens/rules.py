@@ -79,7 +79,7 @@ class _Rules:
             lambda: Text(rule.name).classes("wc-break"),
             run_name(runs[rule.run]) if rule.run in runs else rule.run,
             rule.words,
-            (lambda: Text(rule.url).classes("wc-break")) if rule.url else f"alerts/{rule.id}.csv",
+            f"alerts/{rule.id}.csv" if (url := rule.url) is None else lambda: Text(url).classes("wc-break"),
             f"{rule.delivered:,}",
             f"{rule.failed:,}",
             lambda: Text(last).classes("wc-break"),
