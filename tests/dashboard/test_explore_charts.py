@@ -43,6 +43,8 @@ def test_a_move_over_a_million_scores_is_told_within_fifty_milliseconds(pca, vis
 
 def test_charts_that_are_taken_away_before_they_are_drawn_are_no_error(filled, pca, visit):  # noqa: F811 - a fixture
     page = explore(visit, pca)
+    # The curves come after the figures that `explore` waits for.
+    expect(page.locator(".nicegui-echart canvas").first).to_be_visible()
     # As they are for a moment after the page was made.
     undrawn = page.evaluate(
         """() => [...document.querySelectorAll(".nicegui-echart")].map((one) => {

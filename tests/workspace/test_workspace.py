@@ -22,6 +22,15 @@ def test_another_threshold_is_another_version_of_the_model(busy, done):
     assert busy.audit.lines(subject=done)[0].actor == "Ann"
 
 
+def test_a_version_that_was_asked_for_is_the_one_that_another_process_has_written_since(busy, done):
+    reader, before = Workspace(busy.folder), busy.runs.get(done)
+    assert [reader.runs.version(done) for _ in range(2)] == [before.version] * 2
+    busy.set_threshold(done, before.threshold + 1.0)
+    assert reader.runs.version(done) == busy.runs.get(done).version != before.version
+    with pytest.raises(UnknownNameError):
+        reader.runs.version("0123456789ab")
+
+
 def test_the_figures_of_a_run_are_those_at_its_threshold(busy, done):
     before = busy.runs.get(done)
     scores = busy.scores(done)

@@ -299,7 +299,9 @@ class TableEncoder:
     def _encode_part(self, table: list[pl.Series], first: int, out: np.ndarray, missing: Counter[str]) -> None:
         """Write the features of the rows from ``first`` on, as many as ``out`` has."""
         for column, values in zip(self.columns_, table, strict=True):
-            missing[column.name] += column.encode(values.slice(first, len(out)), out)
+            # All of a few rows need no slice, which for a single one costs as much as its scaling.
+            part = values if len(values) == len(out) else values.slice(first, len(out))
+            missing[column.name] += column.encode(part, out)
 
     def _fill_from_table(self, table: list[pl.Series], block: np.ndarray) -> Iterator[int]:
         missing: Counter[str] = Counter()

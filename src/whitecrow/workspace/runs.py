@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from whitecrow.core.errors import ParameterError, UnknownNameError
-from whitecrow.workspace.database import Database, WorkspaceError, now
+from whitecrow.workspace.database import Changes, Database, WorkspaceError, now
 from whitecrow.workspace.request import FitRequest
 
 __all__ = ["ENDED", "Epoch", "RunRecord", "Runs", "State"]
@@ -134,6 +134,9 @@ class Runs:
         self._folder = folder / "runs"
         self._folder.mkdir(exist_ok=True)
         self._database = database
+        self._changes = Changes(database)
+        # What was read after the changes were counted, so that any later one makes it void.
+        self._versions: tuple[int, dict[str, str]] = (self._changes.count(), {})
 
     def folder(self, key: str) -> Path:
         """Return the folder of a run's files."""
@@ -185,7 +188,7 @@ class Runs:
         return record
 
     def version(self, key: str) -> str:
-        """Return the version of a run's model, without reading all else that is known of the run.
+        """Return the version of a run's model, in microseconds if nothing was written since it was last asked for.
 
         Raises
         ------
@@ -194,12 +197,19 @@ class Runs:
         WorkspaceError
             If it has no model, or not yet.
         """
-        with self._database.reading() as connection:
-            row = connection.execute("SELECT version FROM runs WHERE id = ? AND state = 'done'", (key,)).fetchone()
-        version = self.done(key).version if row is None else row["version"]
-        if version is None:
-            raise WorkspaceError(f"The run {key} is done, but no model of it is recorded. Fit it again.")
-        return version
+        count = self._changes.count()
+        if count != self._versions[0]:
+            self._versions = (count, {})
+        known = self._versions[1]
+        if key not in known:
+            # Not all that is known of the run: its report is long.
+            with self._database.reading() as connection:
+                row = connection.execute("SELECT version FROM runs WHERE id = ? AND state = 'done'", (key,)).fetchone()
+            version = self.done(key).version if row is None else row["version"]
+            if version is None:
+                raise WorkspaceError(f"The run {key} is done, but no model of it is recorded. Fit it again.")
+            known[key] = version
+        return known[key]
 
     def epochs(self, key: str, after: int = -1, *, watched: bool = False, limit: int = -1) -> list[Epoch]:
         """Return the epochs of a run behind a place, in order.

@@ -112,8 +112,9 @@ def check_columns(detector: Detector, rows: pl.DataFrame, *, strict: bool = Fals
         If the model does not read tables.
     """
     wanted = {column.name: column.kind for column in table_encoder(detector.encoder_, "Scoring rows").columns_}
-    missing = [name for name in wanted if name not in rows.columns]
-    unread = [name for name in rows.columns if name not in wanted]
+    given = dict.fromkeys(rows.columns)
+    missing = [name for name in wanted if name not in given]
+    unread = [name for name in given if name not in wanted]
     wrong = [FieldError(name[:100], f"Is missing; the model reads it as a {wanted[name]}.") for name in missing]
     wrong += [FieldError(name[:100], "Is no column of the model.") for name in unread if strict]
     if wrong:
