@@ -41,8 +41,9 @@ from whitecrow.workspace import Workspace, WorkspaceError
 
 __all__ = ["create_app"]
 
+# Scoring first: the parts are searched in turn.
 _PARTS = (
-    detectors, datasets, runs, events, models, scoring, curves, alerts, feedback, exports, compare, drift, stream,
+    scoring, detectors, datasets, runs, events, models, curves, alerts, feedback, exports, compare, drift, stream,
     rules, audit,
 )  # fmt: skip
 _LEAST_DISK = 100 << 20  # bytes
