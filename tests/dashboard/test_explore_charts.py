@@ -55,6 +55,8 @@ def test_charts_that_are_taken_away_before_they_are_drawn_are_no_error(filled, p
            })"""
     )
     assert undrawn
+    # Each waits to show something, as it does while its library is loaded.
+    page.evaluate("(ids) => ids.forEach((id) => getElement(Number(id.slice(1))).update_chart())", undrawn)
     page.get_by_role("combobox", name="Run", exact=True).click()
     other = next(run for run in filled.runs if run.id != pca.id)
     page.get_by_role("option", name=re.compile(rf"^{other.number} ")).click()

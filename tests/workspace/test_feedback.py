@@ -1,6 +1,5 @@
 """Verdicts: kept with the model that they were given on, undone one by one, turned into labels."""
 
-import shutil
 import sqlite3
 from contextlib import closing
 
@@ -157,9 +156,11 @@ def test_assignments_that_cannot_be_are_refused_whole(busy, done, scores, rows, 
 
 
 def test_a_workspace_from_before_assignees_takes_them(busy, done, scores, tmp_path):
-    shutil.copy(busy.folder / "workspace.sqlite", tmp_path)
-    with closing(sqlite3.connect(tmp_path / "workspace.sqlite", isolation_level=None)) as old:
-        old.execute("PRAGMA journal_mode = DELETE")
+    with (
+        closing(sqlite3.connect(busy.folder / "workspace.sqlite")) as present,
+        closing(sqlite3.connect(tmp_path / "workspace.sqlite", isolation_level=None)) as old,
+    ):
+        present.backup(old)
         old.execute("DROP TABLE assignments")
     feedback = Workspace(tmp_path).feedback
     assert feedback.assigned(done) == {}

@@ -28,11 +28,13 @@ __all__ = ["mount"]
 _STATIC = Path(__file__).parent / "static"
 # The best compression takes three times as long for a sixth less, and every first visit waits for it.
 _COMPRESSION = 4
-# A chart is drawn a moment after its element is there; one that is taken away before has nothing to dispose of.
+# A chart is drawn a moment after its element is there; one that is taken away before has nothing to dispose of, and
+# what it waits to show goes nowhere.
 _UNDRAWN_CHARTS = """
         app.mixin({
           beforeUnmount() {
-            if (this.$el?.classList?.contains("nicegui-echart")) this.chart ??= { dispose() {} };
+            if (!this.$el?.classList?.contains("nicegui-echart")) return;
+            this.chart ??= { dispose() {}, getOption() {}, setOption() {} };
           },
         });
 """
