@@ -293,7 +293,8 @@ def test_quick_caps_seeds_rows_and_training_rows_and_drops_what_is_costly(small_
 
 def test_a_study_that_quick_leaves_without_detectors_is_not_run(everything_here, tmp_path):
     full, quick = (reproduce.plan_table("robustness", folder=tmp_path, quick=q).studies for q in (False, True))
-    assert [study.name for study in full] == ["robustness-defaults", "robustness-published", "robustness-published-duad"]
+    names = ["robustness-defaults", "robustness-published", "robustness-published-duad"]
+    assert [study.name for study in full] == names
     assert [study.name for study in quick] == ["robustness-defaults-quick"]
 
 
