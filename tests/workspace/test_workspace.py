@@ -22,7 +22,7 @@ def test_another_threshold_is_another_version_of_the_model(busy, done):
     assert busy.audit.lines(subject=done)[0].actor == "Ann"
 
 
-def test_a_version_that_was_asked_for_is_the_one_that_another_process_has_written_since(busy, done):
+def test_a_version_is_asked_anew_once_somebody_else_has_written(busy, done):
     reader, before = Workspace(busy.folder), busy.runs.get(done)
     assert [reader.runs.version(done) for _ in range(2)] == [before.version] * 2
     busy.set_threshold(done, before.threshold + 1.0)

@@ -25,7 +25,7 @@ def number_values(column: pl.Series, kind: str) -> np.ndarray:
     elif isinstance(dtype, (pl.String, pl.Categorical, pl.Enum)):
         column = _parsed(column, kind)
     elif dtype.is_numeric() or isinstance(dtype, (pl.Boolean, pl.Null)):
-        # A cast to what it is already is most of the cost of a single row.
+        # A cast to what it is already takes a single row as long as its scaling.
         column = column if isinstance(dtype, pl.Float64) else column.cast(pl.Float64)
     else:
         raise DataError(
