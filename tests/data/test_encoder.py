@@ -21,6 +21,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from whitecrow.core.errors import DataError, ModelFileError, ParameterError, WhitecrowWarning
 from whitecrow.data import TableEncoder, as_table, columns, read_table
+from whitecrow.data import encoder as encoder_module
 from whitecrow.data.column_values import time_steps
 
 DATA = Path(os.environ.get("WHITECROW_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
@@ -504,6 +505,7 @@ MOMENTS = st.none() | st.datetimes(datetime(1950, 1, 1), datetime(2100, 1, 1))
 # Values by the type of their column, whatever it held in training: an integer may stand in a column of floats.
 CELLS = {
     "n": [(NUMBERS, pl.Float64), (st.none() | st.integers(-(2**63), 2**63 - 1), pl.Int64)],
+    "m": [(st.floats(-1e3, 1e3), pl.Float64), (NUMBERS, pl.Float64), (st.integers(0, 9), pl.Int32)],
     "b": [(st.none() | st.booleans(), pl.Boolean), (st.none() | st.integers(0, 1), pl.Int8)],
     "s": [(TEXTS, pl.String), (TEXTS, pl.Categorical), (NUMBERS, pl.Float64), (st.none() | st.booleans(), pl.Boolean)],
     "e": [(st.none() | st.sampled_from(["a", "b"]), pl.Enum(["b", "", "a"])), (TEXTS, pl.String)],
@@ -535,6 +537,7 @@ def test_few_rows_are_encoded_bit_for_bit_as_many_are(trained, table, max_levels
     few = [encoder.transform(table[k]) for k in range(table.height)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(columns, "_FEW_ROWS", -1)
+        patch.setattr(encoder_module, "_FEW_ROWS", -1)
         many = encoder.transform(table)
     assert np.concatenate(few).tobytes() == many.tobytes()
 

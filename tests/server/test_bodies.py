@@ -106,6 +106,7 @@ def test_json_comes_in_as_records_or_rows():
     rows = [[1, 1.5, "x", None, True], [None, 2, None, None, False]]
     for document in (records, {"records": records}, {"columns": list("abcde"), "rows": rows}):
         assert read(json.dumps(document)).equals(want)
+    assert read('{"columns": ["a", "b"], "rows": []}').columns == ["a", "b"]
     assert read("[]").shape == (0, 0)
     assert read("\ufeff[{}, {}]").shape == (2, 0)
 
@@ -182,6 +183,11 @@ def test_names_that_are_no_text_are_refused_with_an_answer_that_can_be_sent():
 def test_whole_numbers_keep_all_64_bits():
     whole = [2**63 - 1, -(2**63), 2**53 + 1]
     assert read(json.dumps([{"a": one} for one in whole]))["a"].to_list() == whole
+
+
+def test_a_whole_number_among_numbers_may_be_as_large_as_any_number():
+    large = [2**200, -(2**63) - 1, 2**53 + 1, 1.5, None]
+    assert read(json.dumps([{"a": one} for one in large]))["a"].to_list() == [2.0**200, -(2.0**63), 2.0**53, 1.5, None]
 
 
 def test_not_utf8_is_refused():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from whitecrow.core.errors import DataError, ParameterError, WhitecrowWarning
 from whitecrow.core.spec import Kind
-from whitecrow.data.columns import Column, NumberColumn, Scaling, fit_column
+from whitecrow.data.columns import Column, NumberColumn, NumberColumns, Scaling, fit_column
 from whitecrow.data.encoder_state import columns_from_state, columns_to_state, settings_from_state
 from whitecrow.data.encoders import Unfolded
 from whitecrow.data.tables import as_table
@@ -21,6 +21,7 @@ __all__ = ["TableEncoder"]
 
 _BLOCK_ROWS = 65536
 _BLOCK_VALUES = 1 << 16  # of an array: half a megabyte of float64, which stays in the cache
+_FEW_ROWS = 64  # up to which a call for each column takes longer than the scaling of its values
 _NEAR = 32  # scales, within which an offset rounded to float32 is good enough
 
 
@@ -160,8 +161,8 @@ class TableEncoder:
         """
         self._check_fitted()
         table = self._arranged(as_table(X))
-        if isinstance(table, list):
-            out = np.zeros((len(table[0]), self.n_features_out_), dtype=np.float32)
+        if isinstance(table, pl.DataFrame):
+            out = np.zeros((table.height, self.n_features_out_), dtype=np.float32)
             missing: Counter[str] = Counter()
             for first in range(0, len(out), _BLOCK_ROWS):
                 self._encode_part(table, first, out[first : first + _BLOCK_ROWS], missing)
@@ -295,19 +296,34 @@ class TableEncoder:
         self.n_features_out_ = len(self.feature_names_)
         widths = [len(column.feature_names) for column in columns]
         self.column_of_feature_ = np.repeat(np.arange(len(columns)), widths)
+        self._numbers = NumberColumns([c for c in columns if c.kind == "number"])
+        self._others = [k for k, column in enumerate(columns) if column.kind != "number"]
 
-    def _encode_part(self, table: list[pl.Series], first: int, out: np.ndarray, missing: Counter[str]) -> None:
+    def _encode_part(self, table: pl.DataFrame, first: int, out: np.ndarray, missing: Counter[str]) -> None:
         """Write the features of the rows from ``first`` on, as many as ``out`` has."""
-        for column, values in zip(self.columns_, table, strict=True):
-            # All of a few rows need no slice, which for a single one costs as much as its scaling.
-            part = values if len(values) == len(out) else values.slice(first, len(out))
-            missing[column.name] += column.encode(part, out)
+        part = table.slice(first, len(out))
+        together = len(out) <= _FEW_ROWS and self._encode_numbers(part, out, missing)
+        for k in self._others if together else range(len(self.columns_)):
+            column = self.columns_[k]
+            missing[column.name] += column.encode(part.to_series(k), out)
 
-    def _fill_from_table(self, table: list[pl.Series], block: np.ndarray) -> Iterator[int]:
+    def _encode_numbers(self, table: pl.DataFrame, out: np.ndarray, missing: Counter[str]) -> bool:
+        """Write the features of all columns of numbers in one call; return False if one of them is no ordinary one."""
+        names = self._numbers.names
+        numbers = table[names] if self._others else table
+        if not all(isinstance(dtype, pl.Float64) for dtype in numbers.dtypes):
+            return False
+        values = np.array(numbers.rows(), dtype=np.float64).reshape(len(out), len(names))
+        if np.isinf(values).any():
+            return False
+        missing.update(dict(zip(names, self._numbers.encode(values, out).tolist(), strict=True)))
+        return True
+
+    def _fill_from_table(self, table: pl.DataFrame, block: np.ndarray) -> Iterator[int]:
         missing: Counter[str] = Counter()
         # Encoded in larger blocks than are asked for, because each column costs a call; but in blocks, so that
         # temporaries stay small and the scattered writes stay in the cache.
-        n = len(table[0])
+        n = table.height
         for first in range(0, n, _BLOCK_ROWS):
             features = np.zeros((min(_BLOCK_ROWS, n - first), self.n_features_out_), dtype=np.float32)
             self._encode_part(table, first, features, missing)
@@ -353,7 +369,7 @@ class TableEncoder:
                 block[:n, places] = features
             yield n
 
-    def _arranged(self, table: pl.DataFrame | np.ndarray) -> list[pl.Series] | np.ndarray:
+    def _arranged(self, table: pl.DataFrame | np.ndarray) -> pl.DataFrame | np.ndarray:
         """Return an array as it is, and of a table the columns that were fitted, in their order."""
         names = [column.name for column in self.columns_]
         if isinstance(table, np.ndarray):
@@ -369,13 +385,13 @@ class TableEncoder:
         absent = [name for name in names if name not in given]
         if self._source == "array" and len(absent) == len(names):
             self._check_width(table.shape[1])
-            return [values.alias(name) for name, values in zip(names, table.get_columns(), strict=True)]
+            return pl.DataFrame([values.alias(name) for name, values in zip(names, table, strict=True)])
         if absent:
             raise DataError(
                 f"The table has no column {', '.join(map(repr, absent))}, which the training table had. "
                 f"Its columns are: {', '.join(table.columns)}."
             )
-        return [table.get_column(name) for name in names]
+        return table if table.columns == names else table[names]
 
     def _check_width(self, width: int) -> None:
         if width != len(self.columns_):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from whitecrow.detectors import Detector
 
-__all__ = ["added_names", "check_columns", "file_state", "load_once", "score_batch", "with_scores"]
+__all__ = ["added_names", "check_columns", "file_state", "load_once", "score_batch", "score_columns", "with_scores"]
 
 Batch = TypeVar("Batch", "pl.DataFrame", "pa.Table", "pa.RecordBatch")
 _ARROW = ("RecordBatch", "Table")
@@ -80,12 +80,7 @@ def score_batch(batch: Batch, model: "str | os.PathLike[str] | Detector", prefix
     with _TURN:
         detector._check_fitted()
         table_encoder(detector.encoder_, "Scoring a batch of rows")
-        rows = _as_polars(batch, names, detector)
-        if rows.height:
-            scores = detector.anomaly_score(rows)
-        else:
-            detector.encoder_.transform(rows)  # the columns are checked all the same
-            scores = np.empty(0)
+        scores = _scores_of(_as_polars(batch, names, detector), detector)
     columns = _added(scores, detector, prefix)
     out: Any = batch
     if isinstance(batch, pl.DataFrame):
@@ -93,6 +88,19 @@ def score_batch(batch: Batch, model: "str | os.PathLike[str] | Detector", prefix
     for column in columns:
         out = out.append_column(column.name, column.to_arrow())
     return out
+
+
+def score_columns(rows: pl.DataFrame, detector: "Detector") -> pl.DataFrame:
+    """Return the columns that :func:`score_batch` adds, alone; columns that the model does not read may have any name.
+
+    Raises
+    ------
+    DataError
+        If the rows lack columns of the model, or hold values that cannot be used.
+    """
+    with _TURN:
+        scores = _scores_of(rows, detector)
+    return pl.DataFrame(_added(scores, detector, ""))
 
 
 def added_names(prefix: str = "") -> list[str]:
@@ -163,15 +171,22 @@ def with_scores(
     return table.hstack(_added(scores, detector, prefix))
 
 
+def _scores_of(rows: pl.DataFrame, detector: "Detector") -> NDArray[np.float64]:
+    if rows.height:
+        return detector.anomaly_score(rows)
+    detector.encoder_.transform(rows)  # the columns are checked all the same
+    return np.empty(0)
+
+
 def _added(scores: NDArray[np.float64], detector: "Detector", prefix: str) -> list[pl.Series]:
     calibration = detector.calibration_scores_
-    p = p_values(calibration, scores) if len(calibration) and len(scores) else [None] * len(scores)
     # Their order is that of added_names. Joined as they are, they cost no query.
     score, p_value, is_anomaly = added_names(prefix)
+    known = len(calibration) and len(scores)
     return [
-        pl.Series(score, scores, dtype=pl.Float64),
-        pl.Series(p_value, p, dtype=pl.Float64),
-        pl.Series(is_anomaly, scores > detector.threshold_, dtype=pl.Boolean),
+        pl.Series(score, scores),
+        pl.Series(p_value, p_values(calibration, scores) if known else [None] * len(scores), dtype=pl.Float64),
+        pl.Series(is_anomaly, scores > detector.threshold_),
     ]
 
 

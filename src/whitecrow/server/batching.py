@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from whitecrow.data.encoders import table_encoder
-from whitecrow.io.batches import added_names, score_batch
+from whitecrow.io.batches import score_columns
 from whitecrow.server.errors import OverloadedError
 from whitecrow.server.settings import Settings
 
@@ -25,14 +25,8 @@ Observe = Callable[[int, int], None]
 
 
 def scored(detector: Any, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return ``score``, ``p_value`` and ``is_anomaly`` of each row; see :func:`whitecrow.io.score_batch`.
-
-    Columns that the model does not know are left aside, those with the names of the results too.
-    """
-    wanted = {column.name for column in table_encoder(detector.encoder_, "Scoring rows").columns_}
-    known = [name for name in rows.columns if name in wanted]
-    # Where none is known the error says which columns are missing. Taken by index: a query costs more than the rest.
-    return score_batch(rows[known] if known else rows, detector)[added_names()]
+    """Return ``score``, ``p_value`` and ``is_anomaly`` of each row; see :func:`whitecrow.io.batches.score_columns`."""
+    return score_columns(rows, detector)
 
 
 def alike(detector: Any, rows: pl.DataFrame) -> pl.DataFrame:
@@ -42,19 +36,21 @@ def alike(detector: Any, rows: pl.DataFrame) -> pl.DataFrame:
     floats, which is how the encoder reads them; a column of text without a value as text.
     """
     columns = table_encoder(detector.encoder_, "Scoring rows").columns_
-    given = dict(zip(rows.columns, rows.get_columns(), strict=True))
-    if any(column.name not in given for column in columns):
-        return rows
-    out = []
-    for column in columns:
-        values = given[column.name]
-        dtype = values.dtype
-        if column.kind == "number" and dtype != pl.Float64 and (dtype.is_numeric() or dtype == pl.Null):
-            values = values.cast(pl.Float64)
-        elif column.kind == "category" and dtype == pl.Null:
-            values = values.cast(pl.String)
-        out.append(values)
-    return pl.DataFrame(out)
+    names = [column.name for column in columns]
+    if rows.columns != names:
+        if not set(names) <= set(rows.columns):
+            return rows
+        rows = rows[names]
+    casts: dict[str, type[pl.DataType]] = {}
+    for column, dtype in zip(columns, rows.dtypes, strict=True):
+        if isinstance(dtype, pl.Float64):
+            continue
+        if column.kind == "number" and (dtype.is_numeric() or isinstance(dtype, pl.Null)):
+            casts[column.name] = pl.Float64
+        elif column.kind == "category" and isinstance(dtype, pl.Null):
+            casts[column.name] = pl.String
+    # Without a query, which costs more than the rest.
+    return pl.DataFrame([v.cast(casts.get(v.name, v.dtype)) for v in rows]) if casts else rows
 
 
 @dataclass(slots=True, eq=False)
