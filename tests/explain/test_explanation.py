@@ -102,6 +102,12 @@ def test_a_common_value_in_odd_company_is_told_with_what_would_fit():
     assert reason.text.endswith(f", but {reason.alike} in similar rows)")
 
 
+def test_a_common_value_that_similar_rows_have_too_is_told_to_be_usual_by_itself(detector, typical_row):
+    low, high = detector.encoder_.columns_[0].low, detector.encoder_.columns_[0].high
+    reasons = {r.column: r for r in explained(detector, {**typical_row, "bytes": (low + high) / 2}).top(0, None)}
+    assert f"(usual by itself: normally {low:,.0f} to {high:,.0f})" in reasons["bytes"].text
+
+
 def test_a_row_without_reasons_says_so(detector):
     constant = fit(Distance, np.ones((20, 3)), calibration=0)
     explanation = constant.explain(np.ones((1, 3)))

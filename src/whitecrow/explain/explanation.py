@@ -229,11 +229,14 @@ class Explanation:
         shown, remark = profile.shown(value), profile.remark(value, self._encoded[row])
         alike, among, alike_range = profile.alike(value, self._otherwise[row, c])
         notes = [remark] if remark else []
+        usual = f"normally {profile.typical}"
         # A value that is common by itself is odd beside the others, if it is: say what would fit them.
-        if profile.usual(value) and alike and not among:
-            notes.append(f"normally {profile.typical}, but {alike} in similar rows")
+        if not profile.usual(value):
+            notes.append(usual)
+        elif alike and not among:
+            notes.append(f"{usual}, but {alike} in similar rows")
         else:
-            notes.append(f"normally {profile.typical}")
+            notes.append(f"usual by itself: {usual}")
         return Reason(
             column=self.columns[c],
             value=plain(value),
