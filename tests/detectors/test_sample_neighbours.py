@@ -102,6 +102,23 @@ def test_all_rows_equal_score_zero() -> None:
     assert (detector.feature_scores(detector.replicas_.replica(0), torch.ones(2, 3)) == 0).all()
 
 
+def test_few_rows_are_not_searched_for_as_a_whole_block_and_score_to_the_last_bit_alike(monkeypatch) -> None:
+    X = rows(0, 600)
+    detector = wc.detector("sample-neighbours", sample_rows=64, n_neighbours=5, **RAW).fit(X[:300])
+    whole = detector.anomaly_score(X[300:])
+    sought, search = [], type(detector)._distances
+
+    def watched(self, x, drawn):
+        sought.append(len(x))
+        return search(self, x, drawn)
+
+    monkeypatch.setattr(type(detector), "_distances", watched)
+    for n in (1, 2, 17):
+        assert np.array_equal(detector.anomaly_score(X[300 : 300 + n]), whole[:n])
+        assert max(sought) == n + 1  # one for all that fill the block up
+        sought.clear()
+
+
 def test_many_samples_of_many_rows_are_searched_part_by_part() -> None:
     X, new = rows(0, 2000), rows(1, 10)
     detector = wc.SampleNeighbours(n_samples=30, sample_rows=500, **RAW).fit(X)

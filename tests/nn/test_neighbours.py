@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from whitecrow.nn import neighbours
-from whitecrow.nn.neighbours import distances, nearest, reference_rows, sampling
+from whitecrow.nn.neighbours import distances, nearest, reference_rows, sampling, without_filling
 
 
 def exhaustive(x: torch.Tensor, X: torch.Tensor, k: int) -> np.ndarray:
@@ -117,6 +117,14 @@ def test_rows_that_fill_a_block_up_change_nothing() -> None:
     filled = torch.cat([x[:3], torch.zeros(300, 3), x[3:5], torch.zeros(100, 3)])
     assert torch.equal(nearest(filled, rows, counts, 7)[[0, 1, 2, 303, 304]], nearest(x[:5], rows, counts, 7))
     assert torch.equal(nearest(filled, rows, counts, 7)[[3, 404]], nearest(torch.zeros(2, 3), rows, counts, 7))
+
+
+@pytest.mark.parametrize("values", [[1, 2, 3], [1, 0, 2, 0, 0], [0, 0, 0], [2], []])
+def test_rows_without_filling_are_found_again_at_their_places(values: list[int]) -> None:
+    x = torch.tensor(values, dtype=torch.float32).reshape(-1, 1).expand(-1, 3)
+    rows, place = without_filling(x)
+    assert torch.equal(rows[place], x)
+    assert len(rows) == sum(value != values[-1] for value in values) + bool(values)
 
 
 def test_a_reference_that_is_written_to_is_searched_as_it_stands() -> None:

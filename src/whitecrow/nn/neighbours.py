@@ -9,7 +9,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from whitecrow.nn.noise import derive_seed
 
-__all__ = ["Reference", "distances", "nearest", "reference_rows", "sampling"]
+__all__ = ["Reference", "distances", "nearest", "reference_rows", "sampling", "without_filling"]
 
 _QUERY_ROWS = 256
 _BLOCK_ROWS = 2048
@@ -122,6 +122,25 @@ def distances(x: Tensor, rows: Tensor, index: Tensor) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
+def without_filling(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the rows of a block without the equal ones that fill it up where few are asked for, but for one of these.
+
+    Parameters
+    ----------
+    x : Tensor [B, D]
+
+    Returns
+    -------
+    rows : Tensor [b, D]
+        Those that differ from the last one, in their order, and the last one.
+    place : Tensor [B], int64
+        Where each row of ``x`` is among them.
+    """
+    kept = (x != x[-1:]).any(1)
+    kept[-1:] = True
+    return x[kept], torch.where(kept, kept.cumsum(0), kept.sum()) - 1
+
+
 class _Index:
     """What a search needs to know of the reference rows, whatever is sought.
 
@@ -168,13 +187,8 @@ def _shrink(rows: Tensor) -> float:
 
 
 def _nearest(x: Tensor, rows: Tensor, counts: Tensor, index: _Index, k: int) -> Tensor:
-    if not len(x):
-        return torch.empty(0, k, dtype=torch.int64, device=x.device)
-    # A block of one size is filled up with equal rows where few are asked for: these are sought once.
-    sought = (x != x[-1]).any(1)
-    sought[-1] = True
-    place = torch.where(sought, sought.cumsum(0), sought.sum()) - 1
-    return _sought(x[sought], rows, counts, index, k)[place]
+    sought, place = without_filling(x)
+    return _sought(sought, rows, counts, index, k)[place]
 
 
 def _sought(x: Tensor, rows: Tensor, counts: Tensor, index: _Index, k: int) -> Tensor:
