@@ -2,7 +2,8 @@
 
 from whitecrow.workspace.audit import AuditLine
 from whitecrow.workspace.database import WorkspaceError
-from whitecrow.workspace.datasets import DatasetRecord, DatasetSettings
+from whitecrow.workspace.dataset_record import DatasetRecord
+from whitecrow.workspace.dataset_settings import DatasetSettings
 from whitecrow.workspace.feedback import Verdict
 from whitecrow.workspace.request import Budget, FitRequest, SplitRule
 from whitecrow.workspace.results import RunScores

@@ -6,7 +6,7 @@ from whitecrow.page.wording import count
 
 if TYPE_CHECKING:
     from whitecrow.detectors import Detector
-    from whitecrow.workspace.datasets import DatasetRecord
+    from whitecrow.workspace.dataset_record import DatasetRecord
     from whitecrow.workspace.runs import RunRecord
 
 __all__ = ["UNITS", "column_rows", "explanation_words", "label_words", "limits", "use"]

@@ -5,14 +5,13 @@ import json
 import os
 import secrets
 import shutil
-import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -22,8 +21,9 @@ from whitecrow.core.errors import DataError, ParameterError, UnknownNameError
 from whitecrow.core.processes import started
 from whitecrow.data import as_table, read_table
 from whitecrow.data.labels import Labels, read_labels
-from whitecrow.workspace.column_profile import profile_columns
 from whitecrow.workspace.database import Database, WorkspaceError, now
+from whitecrow.workspace.dataset_record import DatasetRecord, insert, profile_text, record_of
+from whitecrow.workspace.dataset_settings import ColumnKind, DatasetSettings, described, read_by
 from whitecrow.workspace.samples import (
     CONTENT,
     LABEL,
@@ -35,15 +35,8 @@ from whitecrow.workspace.samples import (
     open_samples,
 )
 
-__all__ = ["ColumnKind", "DatasetRecord", "DatasetSettings", "Datasets"]
+__all__ = ["Datasets"]
 
-ColumnKind = Literal["number", "category", "date", "boolean"]
-_CASTS: dict[str, pl.DataType] = {
-    "number": pl.Float64(),
-    "category": pl.String(),
-    "date": pl.Datetime("us"),
-    "boolean": pl.Boolean(),
-}
 _DATA = "data.parquet"
 _SAMPLES = "samples.npy"
 _DRAFT = ".draft-"
@@ -54,102 +47,6 @@ _NAME_LENGTH = 200
 # Of a table as it was read: its data set, its time column, and the types of its columns.
 _Reading = tuple[str, str | None, tuple[tuple[str, ColumnKind], ...]]
 _Key = TypeVar("_Key")
-
-
-@dataclass(frozen=True)
-class DatasetSettings:
-    """How the columns of a data set are read.
-
-    Parameters
-    ----------
-    label : str or None
-        Column that says which rows are anomalies. It never reaches training.
-    normal : tuple of str or None
-        Its values that mean normal; None recognises the usual ones. A missing label is no label, never "normal".
-    ignore : tuple of str
-        Columns that no detector sees.
-    time : str or None
-        Column by which rows are in time; they are read in its order.
-    types : mapping of str to {"number", "category", "date", "boolean"}
-        Columns that are read as another type than the file's. A value that is none becomes missing.
-    """
-
-    label: str | None = None
-    normal: tuple[str, ...] | None = None
-    ignore: tuple[str, ...] = ()
-    time: str | None = None
-    types: Mapping[str, ColumnKind] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Self:
-        """Return the settings of a JSON object."""
-        normal = document.get("normal")
-        return cls(
-            label=document.get("label"),
-            normal=None if normal is None else tuple(normal),
-            ignore=tuple(document.get("ignore", ())),
-            time=document.get("time"),
-            types=dict(document.get("types", {})),
-        )
-
-    def document(self) -> dict[str, Any]:
-        """Return the settings as JSON values."""
-        return json.loads(json.dumps(asdict(self)))
-
-
-@dataclass(frozen=True)
-class DatasetRecord:
-    """What is known of a data set.
-
-    Parameters
-    ----------
-    id : str
-        Twelve hexadecimal digits.
-    name : str
-        For display; it names no file.
-    kind : {"table", "image", "sequence"}
-        What a sample is: a row, an image; of a sequence either a step of one series, or a sequence of one length.
-    rows, columns : int
-        Number of samples, and of the columns of a table or the values of an array.
-    bytes : int
-        Size of its files.
-    sha256 : str
-        Hash of its file; of arrays that of their file followed by the table beside it.
-    source : str
-        Where it came from.
-    synthetic : bool
-        Whether it was simulated, and so is no evidence about anything real.
-    settings : DatasetSettings
-        How its columns are read.
-    profile : tuple of dict
-        Of each column its name, kind, share of missing values, number of distinct values, examples and warnings.
-    labels : dict or None
-        Counts of each label, where a label column is set.
-    created : str
-        When, in UTC.
-    shape : tuple of int or None
-        Of one sample where samples are arrays: ``(C, H, W)`` of an image, ``(T, C)`` of a sequence.
-    """
-
-    id: str
-    name: str
-    kind: str
-    rows: int
-    columns: int
-    bytes: int
-    sha256: str
-    source: str
-    synthetic: bool
-    settings: DatasetSettings
-    profile: tuple[dict[str, Any], ...]
-    labels: dict[str, Any] | None
-    created: str
-    shape: tuple[int, ...] | None = None
-
-    def document(self) -> dict[str, Any]:
-        """Return the record as JSON values."""
-        shape = None if self.shape is None else list(self.shape)
-        return {**asdict(self), "settings": self.settings.document(), "profile": list(self.profile), "shape": shape}
 
 
 class Datasets:
@@ -179,7 +76,7 @@ class Datasets:
         data: Any,
         name: str,
         *,
-        settings: DatasetSettings = DatasetSettings(),
+        settings: DatasetSettings | None = None,
         source: str = "",
         synthetic: bool = False,
         actor: str = "",
@@ -193,8 +90,8 @@ class Datasets:
             File of a format that :func:`whitecrow.data.read_table` reads, or a table.
         name : str
             For display, up to 200 characters.
-        settings : DatasetSettings
-            How its columns are read; may be changed later.
+        settings : DatasetSettings, optional
+            How its columns are read; may be changed later. By default as they are in the file.
         source : str
             Where it came from, in words.
         synthetic : bool, default=False
@@ -220,7 +117,8 @@ class Datasets:
         if not isinstance(table, pl.DataFrame):
             table = pl.DataFrame(table, schema=[f"x{i}" for i in range(table.shape[1])])
         _check_table(table)
-        return self._keep(kind, table, None, name, settings, source, synthetic=synthetic, actor=actor)
+        how = DatasetSettings() if settings is None else settings
+        return self._keep(kind, table, None, name, how, source, synthetic=synthetic, actor=actor)
 
     def add_samples(
         self,
@@ -279,7 +177,7 @@ class Datasets:
         synthetic: bool,
         actor: str,
     ) -> DatasetRecord:
-        profile, labels = _describe(table if array is None else table.drop(CONTENT), settings)
+        profile, labels = described(table if array is None else table.drop(CONTENT), settings)
         key = secrets.token_hex(6)
         draft = self._folder / f"{_DRAFT}{os.getpid()}-{started(os.getpid()) or 0}-{key}"
         draft.mkdir()
@@ -300,7 +198,7 @@ class Datasets:
             )  # fmt: skip
             with self._database.writing() as connection:
                 draft.rename(self._folder / key)
-                _insert(connection, record)
+                insert(connection, record)
                 self._database.note(connection, "dataset added", key, actor, {"name": name, "rows": table.height})
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
@@ -322,11 +220,11 @@ class Datasets:
         record = self.get(key)
         changed = record if name is None else replace(record, name=_display_name(name))
         if settings is not None:
-            profile, labels = _describe(self._columns(record), settings)
+            profile, labels = described(self._columns(record), settings)
             changed = replace(changed, settings=settings, profile=profile, labels=labels)
         with self._database.writing() as connection:
             row = (
-                changed.name, json.dumps(changed.settings.document()), _profile_text(changed),
+                changed.name, json.dumps(changed.settings.document()), profile_text(changed),
                 None if changed.labels is None else json.dumps(changed.labels), key,
             )  # fmt: skip
             connection.execute("UPDATE datasets SET name = ?, settings = ?, profile = ?, labels = ? WHERE id = ?", row)
@@ -376,7 +274,7 @@ class Datasets:
     def all(self) -> list[DatasetRecord]:
         """Return the data sets, the newest first."""
         with self._database.reading() as connection:
-            return [_record(row) for row in connection.execute("SELECT * FROM datasets ORDER BY created DESC, id")]
+            return [record_of(row) for row in connection.execute("SELECT * FROM datasets ORDER BY created DESC, id")]
 
     def get(self, key: str) -> DatasetRecord:
         """Return a data set.
@@ -390,7 +288,7 @@ class Datasets:
             row = connection.execute("SELECT * FROM datasets WHERE id = ?", (key,)).fetchone()
         if row is None:
             raise UnknownNameError(f"There is no data set {key!r}. See the list of data sets.")
-        return _record(row)
+        return record_of(row)
 
     def table(self, key: str, settings: DatasetSettings | None = None) -> pl.DataFrame:
         """Return the rows with all columns, as the settings read them, in the order of the time column if there is one.
@@ -414,7 +312,7 @@ class Datasets:
             if reading in self._read:
                 self._read.move_to_end(reading)
                 return self._read[reading]
-        table = _read(self._columns(record), settings)
+        table = read_by(self._columns(record), settings)
         with self._turn:
             _keep_last(self._read, reading, table)
         return table
@@ -525,87 +423,6 @@ def _check_table(table: pl.DataFrame) -> None:
         raise DataError(
             f"Column {nested[0]!r} holds lists or structures. Give one value for each cell: split it into columns."
         )
-
-
-def _describe(
-    table: pl.DataFrame, settings: DatasetSettings
-) -> tuple[tuple[dict[str, Any], ...], dict[str, Any] | None]:
-    """Check the settings against the table; return the profile of its columns and the counts of its labels."""
-    named = [n for n in (settings.label, settings.time, *settings.ignore, *settings.types) if n is not None]
-    if absent := [name for name in named if name not in table.columns]:
-        raise ParameterError(
-            f"The table has no column {absent[0]!r}. Its columns are: {', '.join(table.columns[:50])}."
-        )
-    if wrong := [kind for kind in settings.types.values() if kind not in _CASTS]:
-        raise ParameterError(f"A column's type is {wrong[0]!r}; accepted are {', '.join(_CASTS)}.")
-    hidden = {settings.label, *settings.ignore}
-    if not [name for name in table.columns if name not in hidden]:
-        raise ParameterError("Label and ignored columns leave no column to learn from. Ignore fewer.")
-    read = _read(table, settings)
-    if settings.time is not None and not (
-        read[settings.time].dtype.is_temporal() or read[settings.time].dtype.is_numeric()
-    ):
-        raise ParameterError(
-            f"The time column {settings.time!r} holds {read[settings.time].dtype}; times or numbers are needed. "
-            "Read it as a date, or name another."
-        )
-    labels = None if settings.label is None else read_labels(read[settings.label], settings.normal)
-    profile = profile_columns(read, settings.label, None if labels is None else labels.y)
-    documents: list[dict[str, Any]] = json.loads(json.dumps([column.to_dict() for column in profile]))
-    return tuple(documents), None if labels is None else labels.to_dict()
-
-
-def _read(table: pl.DataFrame, settings: DatasetSettings) -> pl.DataFrame:
-    casts = [_cast(table[name], _CASTS[kind]) for name, kind in settings.types.items()]
-    table = table.with_columns(casts)
-    if settings.time is None or table[settings.time].is_sorted():
-        return table
-    return table.sort(settings.time, maintain_order=True)
-
-
-def _cast(column: pl.Series, dtype: pl.DataType) -> pl.Series:
-    if column.dtype == pl.String and dtype == pl.Datetime("us"):
-        try:
-            return column.str.to_datetime(time_unit="us", strict=False)
-        except pl.exceptions.PolarsError:  # no value looks like a time
-            return pl.Series(column.name, [None] * len(column), dtype=dtype)
-    if column.dtype == pl.String and dtype == pl.Boolean():
-        lower = column.str.to_lowercase()
-        truth = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-        return lower.replace_strict(truth, default=None, return_dtype=pl.Boolean)
-    return column.cast(dtype, strict=False)
-
-
-def _insert(connection: sqlite3.Connection, record: DatasetRecord) -> None:
-    row = (
-        record.id, record.name, record.kind, record.rows, record.columns, record.bytes, record.sha256, record.source,
-        record.synthetic, json.dumps(record.settings.document()), _profile_text(record),
-        None if record.labels is None else json.dumps(record.labels), record.created,
-    )  # fmt: skip
-    connection.execute(f"INSERT INTO datasets VALUES ({', '.join('?' * len(row))})", row)
-
-
-def _record(row: sqlite3.Row) -> DatasetRecord:
-    values = dict(row)
-    labels, profile = values.pop("labels"), json.loads(values["profile"])
-    # That of arrays comes with the shape of a sample.
-    shape = profile["shape"] if isinstance(profile, dict) else None
-    return DatasetRecord(
-        **{
-            **values,
-            "synthetic": bool(values["synthetic"]),
-            "settings": DatasetSettings.of(json.loads(values["settings"])),
-            "profile": tuple(profile["columns"] if isinstance(profile, dict) else profile),
-            "shape": None if shape is None else tuple(shape),
-            "labels": None if labels is None else json.loads(labels),
-        }
-    )
-
-
-def _profile_text(record: DatasetRecord) -> str:
-    if record.shape is None:
-        return json.dumps(record.profile)
-    return json.dumps({"shape": record.shape, "columns": record.profile})
 
 
 def _sha256(files: Sequence[Path]) -> str:

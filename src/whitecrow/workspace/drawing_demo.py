@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from whitecrow.data.heartbeats import BEAT_KINDS, simulate_heartbeats
-from whitecrow.workspace.datasets import DatasetRecord, DatasetSettings
+from whitecrow.workspace.dataset_record import DatasetRecord
+from whitecrow.workspace.dataset_settings import DatasetSettings
 from whitecrow.workspace.request import Budget, FitRequest, SplitRule
 from whitecrow.workspace.runs import RunRecord
 

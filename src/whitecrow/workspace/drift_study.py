@@ -11,7 +11,7 @@ from whitecrow.core.errors import DataError
 from whitecrow.io.batches import score_batch
 from whitecrow.metrics.control_chart import AlertRateChart, alert_rate_chart
 from whitecrow.metrics.drift import DriftReport, ScoreDrift, drift_report, score_drift
-from whitecrow.workspace.datasets import DatasetRecord
+from whitecrow.workspace.dataset_record import DatasetRecord
 from whitecrow.workspace.parts import Part
 from whitecrow.workspace.row_times import RowTimes, row_times
 from whitecrow.workspace.runs import RunRecord

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from whitecrow.page.wording import NOTHING, count, parameter, percent
-from whitecrow.workspace.datasets import DatasetRecord
+from whitecrow.workspace.dataset_record import DatasetRecord
 from whitecrow.workspace.request import SplitRule
 from whitecrow.workspace.runs import RunRecord
 

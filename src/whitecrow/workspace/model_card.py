@@ -13,7 +13,7 @@ from whitecrow.workspace.parts import Part
 
 if TYPE_CHECKING:
     from whitecrow.detectors import Detector
-    from whitecrow.workspace.datasets import DatasetRecord
+    from whitecrow.workspace.dataset_record import DatasetRecord
     from whitecrow.workspace.runs import RunRecord
     from whitecrow.workspace.workspace import Workspace
 

@@ -8,7 +8,8 @@ from whitecrow.core import parameters, registry
 from whitecrow.core.errors import ParameterError
 from whitecrow.core.parameters import Natural, Positive, Range, check
 from whitecrow.data.contamination import largest_contamination
-from whitecrow.workspace.datasets import DatasetRecord, DatasetSettings
+from whitecrow.workspace.dataset_record import DatasetRecord
+from whitecrow.workspace.dataset_settings import DatasetSettings
 
 __all__ = ["FEWEST_VALIDATION", "HELD_OUT", "Budget", "FitRequest", "SplitRule"]
 
