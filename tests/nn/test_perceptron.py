@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from whitecrow.core.errors import TrainingError
-from whitecrow.nn import MLP, Networks, mlp, pullback, reconstruction_error, seeded
+from whitecrow.nn import MLP, Networks, mean_error_gradient, mlp, pullback, reconstruction_error, seeded
 
 TORCH_LAYERS = {
     "relu": nn.ReLU(),
@@ -146,6 +146,35 @@ def test_each_replica_of_a_stack_is_what_it_is_alone(bias, shape):
         torch.testing.assert_close(value[r], expected, rtol=1e-12, atol=1e-12)
         expected_grads = torch.autograd.grad(expected.sin().sum(), [alone, *net.parameters()])
         torch.testing.assert_close([g[r] for g in grads], list(expected_grads), rtol=1e-10, atol=1e-12)
+
+
+@pytest.fixture
+def one_thread():
+    """More of them share out a large product, which adds it up otherwise."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("n", [1, 3, 7, 12, 24, 25, 64, 123])
+def test_a_replica_gets_the_very_bits_of_a_network_alone_however_few_its_rows(bias, n):
+    # Of products this small torch adds up a batch in another order than a single one.
+    encoders = [build(6, 16, 8, 2, seed=s, activation="tanh", bias=bias).float() for s in range(3)]
+    decoders = [build(2, 8, 16, 6, seed=9 + s, activation="tanh", bias=bias).float() for s in range(3)]
+    x = rows(3, n, 6).detach().float()
+    together = stack(encoders), stack(decoders)
+    loss, gradient = mean_error_gradient(x, None, *together)
+    error = reconstruction_error(x, *together).detach()
+    for r, alone in enumerate(zip(encoders, decoders, strict=True)):
+        expected, slopes = mean_error_gradient(x[r].clone(), None, *alone)
+        assert torch.equal(loss[r], expected)
+        assert torch.equal(error[r], reconstruction_error(x[r].clone(), *alone))
+        for whole, part in zip(together, alone, strict=True):
+            for p, q in zip(whole.parameters(), part.parameters(), strict=True):
+                assert torch.equal(gradient[p][r], slopes[q])
 
 
 def test_vmap_over_stacked_parameters_gives_each_replica_its_values():

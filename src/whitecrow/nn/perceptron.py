@@ -34,6 +34,7 @@ __all__ = [
 Activation = Literal["relu", "leaky-relu", "elu", "tanh", "sigmoid", "softplus", "none"]
 Initialisation = Literal["kaiming", "xavier", "normal"]
 
+_SMALL = 400  # multiplications, below which torch adds up a batch of products in another order than a single one
 _SLOPE = 0.2  # of leaky-relu, as in the GAN papers
 # In place where there is such a form: a small network's time goes into moving values, not into computing them.
 _ACTIVATE: dict[str, Callable[[Tensor], Tensor]] = {
@@ -293,19 +294,34 @@ def _difference(
     if activation != "none" or bias is None:
         return _layer(h, activation, weight, bias, mask).sub_(x)
     # The product is added to what it would be compared with: one pass over a wide output less.
-    start = bias.unsqueeze(-2) - x
-    return start.baddbmm_(h, weight.mT) if weight.dim() == 3 else start.addmm_(h, weight.t())
+    start, w = bias.unsqueeze(-2) - x, weight.mT
+    if _is_small(h, w):
+        start.unsqueeze(0).baddbmm_(h.unsqueeze(0), w.unsqueeze(0))
+        return start
+    return start.baddbmm_(h, w) if w.dim() == 3 else start.addmm_(h, w)
 
 
 def _layer(h: Tensor, activation: str, weight: Tensor, bias: Tensor | None, mask: Tensor | None) -> Tensor:
+    w = weight.mT
     if bias is None:
-        z = h @ weight.mT
-    elif weight.dim() == 3:
-        z = torch.baddbmm(bias.unsqueeze(1), h, weight.mT)
+        z = _product(h, w)
+    elif _is_small(h, w):
+        z = torch.baddbmm(bias, h.unsqueeze(0), w.unsqueeze(0)).squeeze(0)
     else:
-        z = torch.addmm(bias, h, weight.t())
+        z = torch.baddbmm(bias.unsqueeze(1), h, w) if w.dim() == 3 else torch.addmm(bias, h, w)
     h = _ACTIVATE[activation](z)
     return h if mask is None else h * mask
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    if _is_small(a, b):
+        return torch.bmm(a.unsqueeze(0), b.unsqueeze(0)).squeeze(0)
+    return torch.bmm(a, b) if a.dim() == 3 else torch.mm(a, b)
+
+
+def _is_small(a: Tensor, b: Tensor) -> bool:
+    """Return whether to multiply two matrices as a batch of one, so that replicas get the same to the last bit."""
+    return a.dim() == 2 and a.numel() * b.shape[1] < _SMALL
 
 
 class _Perceptron(torch.autograd.Function):
@@ -360,7 +376,6 @@ def _gradients(
 ) -> tuple[list[Tensor | None], Tensor]:
     """Return the gradients of n weights and n biases, and that of x, from the gradient of the last value."""
     n = len(activations)
-    product = torch.bmm if g.dim() == 3 else torch.mm
     grads: list[Tensor | None] = [None] * (2 * n)
     for layer in range(n - 1, -1, -1):
         h, mask = values[layer + 1], masks[layer]
@@ -373,9 +388,9 @@ def _gradients(
         else:
             g = _BACK[activations[layer]](g, h)
         if weights_needed[layer]:
-            grads[layer] = product(g.mT, values[layer])
+            grads[layer] = _product(g.mT, values[layer])
         if biases_needed:
             grads[n + layer] = g.sum(-2)
         if layer or x_needed:
-            g = product(g, weights[layer])
+            g = _product(g, weights[layer])
     return grads, g
