@@ -21,7 +21,8 @@ from whitecrow.page.wording import clean
 
 __all__ = ["Bar", "Console", "Options", "clean", "fail"]
 
-_PATIENCE = 2.0
+_PATIENCE = 2.0  # seconds before a bar appears
+_BETWEEN_LINES = 60.0  # seconds, where a bar cannot be drawn: a log has no need of more
 _Flag = Annotated[bool, Parameter(show_default=False)]
 
 
@@ -98,18 +99,23 @@ class Console:
 
     @contextmanager
     def working(self, text: str, total: float | None = None) -> Iterator["Bar"]:
-        """Yield a progress bar that appears on a terminal once the block has taken two seconds."""
+        """Yield a progress bar: on a terminal it appears after two seconds, elsewhere it is a line each minute."""
         bar = Bar(self._err, text, total)
-        timer = None
-        if self._err.is_terminal and not self.options.quiet:
-            timer = threading.Timer(_PATIENCE, bar.start)
-            timer.daemon = True
-            timer.start()
+        ended = threading.Event()
+
+        def show() -> None:
+            if not self._err.is_terminal:
+                while not ended.wait(_BETWEEN_LINES):
+                    bar.tell()
+            elif not ended.wait(_PATIENCE):
+                bar.start()
+
+        if not self.options.quiet:
+            threading.Thread(target=show, daemon=True).start()
         try:
             yield bar
         finally:
-            if timer is not None:
-                timer.cancel()
+            ended.set()
             bar.stop()
 
 
@@ -140,6 +146,13 @@ class Bar:
             )
             self._task = self._progress.add_task(self._text, total=self._total, completed=self._done)
             self._progress.start()
+
+    def tell(self) -> None:
+        """Say in a line how far it is."""
+        with self._lock:
+            if not self._ended:
+                share = f" ({self._done / self._total:.0%})" if self._total else ""
+                _write_line(self._console, Text(f"{self._text}{share}", "dim"))
 
     def update(self, text: str | None = None, done: float | None = None, total: float | None = None) -> None:
         """Change the text, what is done, or what there is to do."""
