@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import whitecrow as wc
 from whitecrow.core.errors import DataError
 from whitecrow.data import simulate_traffic
+from whitecrow.io.batches import TURN
 from whitecrow.server.batching import MicroBatcher, alike, scored
 from whitecrow.server.errors import OverloadedError
 from whitecrow.server.settings import Settings
@@ -34,8 +36,8 @@ class Scorer:
         return rows.select(score=pl.col("x") * model)
 
 
-def batcher(scorer, observe=None, **settings):
-    return MicroBatcher(Settings(**settings), scorer, prepare=lambda model, rows: rows, observe=observe)
+def batcher(scorer, observe=None, quick=0.0, **settings):
+    return MicroBatcher(Settings(**settings), scorer, prepare=lambda model, rows: rows, observe=observe, quick=quick)
 
 
 def rows(*values):
@@ -76,6 +78,44 @@ def test_requests_that_wait_go_together_in_order():
     assert scorer.calls == [(10, [0, 0.5]), (10, [1, 1.5, 2, 2.5, 3, 3.5])]
     assert seen == [(1, 2), (3, 6)]
     assert len(scorer.threads) == 1
+
+
+def test_few_rows_of_a_model_that_was_quick_are_scored_in_the_event_loop_unless_another_is_scored_there():
+    async def run():
+        scorer = Scorer()
+        one = batcher(scorer, quick=10.0)
+        where = []
+
+        async def scored_in(*values):
+            scorer.threads.clear()
+            answer = await one.score(2, rows(*values))
+            assert answer["score"].to_list() == [2 * value for value in values]
+            where.append(scorer.threads == {"MainThread"})
+
+        await scored_in(1)  # how long it takes is not known yet
+        await scored_in(2)
+        await scored_in(*range(65))
+        with ThreadPoolExecutor(1) as other:
+            other.submit(TURN.acquire).result()
+            await scored_in(3)
+            other.submit(TURN.release).result()
+        await scored_in(4)
+        await one.close()
+        return where
+
+    assert asyncio.run(run()) == [False, True, False, False, True]
+
+
+def test_few_rows_of_a_model_that_was_slow_are_scored_in_the_thread():
+    async def run():
+        scorer = Scorer()
+        one = batcher(scorer, quick=1e-9)
+        for value in (1, 2):
+            await one.score(1, rows(value))
+        await one.close()
+        return scorer.threads
+
+    assert "MainThread" not in asyncio.run(run())
 
 
 def test_a_window_gathers_what_comes_before_the_first_call():

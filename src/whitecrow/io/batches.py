@@ -20,14 +20,23 @@ if TYPE_CHECKING:
 
     from whitecrow.detectors import Detector
 
-__all__ = ["added_names", "check_columns", "file_state", "load_once", "score_batch", "score_columns", "with_scores"]
+__all__ = [
+    "TURN",
+    "added_names",
+    "check_columns",
+    "file_state",
+    "load_once",
+    "score_batch",
+    "score_columns",
+    "with_scores",
+]
 
 Batch = TypeVar("Batch", "pl.DataFrame", "pa.Table", "pa.RecordBatch")
 _ARROW = ("RecordBatch", "Table")
 _KEPT_MODELS = 4
 
-# A detector sets its networks and torch up for each call, so a process scores one batch at a time.
-_TURN = threading.RLock()
+TURN = threading.RLock()
+"""Held while a batch is scored: a detector sets its networks and torch up for each call, so one goes at a time."""
 _LOADED: OrderedDict[tuple[str, ...], "Detector"] = OrderedDict()
 
 
@@ -77,7 +86,7 @@ def score_batch(batch: Batch, model: "str | os.PathLike[str] | Detector", prefix
     names = _column_names(batch)
     _check_names(names, prefix)
     detector: Any = load_once(model) if isinstance(model, (str, os.PathLike)) else model
-    with _TURN:
+    with TURN:
         detector._check_fitted()
         table_encoder(detector.encoder_, "Scoring a batch of rows")
         scores = _scores_of(_as_polars(batch, names, detector), detector)
@@ -98,7 +107,7 @@ def score_columns(rows: pl.DataFrame, detector: "Detector") -> pl.DataFrame:
     DataError
         If the rows lack columns of the model, or hold values that cannot be used.
     """
-    with _TURN:
+    with TURN:
         scores = _scores_of(rows, detector)
     return pl.DataFrame(_added(scores, detector, ""))
 
@@ -130,7 +139,7 @@ def load_once(path: str | os.PathLike[str]) -> "Detector":
         return load(path)  # which says that there is none
     key = (str(Path(path).resolve()), *map(str, file_state(path)))
     # Threads that come together wait for the first of them.
-    with _TURN:
+    with TURN:
         if key not in _LOADED:
             _LOADED[key] = load(path)
         _LOADED.move_to_end(key)

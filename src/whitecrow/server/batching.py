@@ -4,6 +4,8 @@ A call costs about as much for one row as for a thousand, so that what waits for
 """
 
 import asyncio
+import math
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +16,14 @@ from typing import Any
 import polars as pl
 
 from whitecrow.data.encoders import table_encoder
-from whitecrow.io.batches import score_columns
+from whitecrow.io.batches import TURN, score_columns
 from whitecrow.server.errors import OverloadedError
 from whitecrow.server.settings import Settings
 
 __all__ = ["MicroBatcher", "alike", "scored"]
 
+_FEW_ROWS = 64
+_KNOWN_MODELS = 64
 Score = Callable[[Any, pl.DataFrame], pl.DataFrame]
 Observe = Callable[[int, int], None]
 
@@ -65,12 +69,16 @@ class _Job:
 
 
 class MicroBatcher:
-    """Scores tables one call at a time in a thread of its own; tables of one model and schema that wait go together.
+    """Scores tables one call at a time; tables of one model and schema that wait go together.
 
     A request that comes while nothing is scored starts at once. Those that come during a call wait for it, and are
     then scored together, up to ``settings.batch_rows`` rows. A larger table is cut into pieces of that many, and the
     pieces queue like others, so that a single record waits for one piece and not for the table. If a call fails, its
     requests are halved until the one that fails stands alone.
+
+    A call runs in a thread, but for those with few rows of a model that was quick with as few the last time: these run
+    in the event loop. Handed to a thread, they take several times as long, because the two wait for the interpreter's
+    lock in turns.
 
     Parameters
     ----------
@@ -82,6 +90,8 @@ class MicroBatcher:
         Brings the rows of a request into the form that those of others have.
     observe : callable (requests, rows), optional
         Called after each call with what went into it.
+    quick : float, default=0.02
+        Seconds of processor time that a call in the event loop may take; 0 for none there.
 
     Examples
     --------
@@ -98,13 +108,21 @@ class MicroBatcher:
     """
 
     def __init__(
-        self, settings: Settings, score: Score = scored, *, prepare: Score = alike, observe: Observe | None = None
+        self,
+        settings: Settings,
+        score: Score = scored,
+        *,
+        prepare: Score = alike,
+        observe: Observe | None = None,
+        quick: float = 0.02,
     ) -> None:
         self.settings = settings
+        self._quick = quick
         self._score, self._prepare, self._observe = score, prepare, observe
         self._waiting: deque[_Job] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="whitecrow-scoring")
         self._running: asyncio.Task[None] | None = None
+        self._seconds: dict[int, float] = {}  # of processor time, of the last call with few rows, by the model's id
         self._closed = False
 
     @property
@@ -156,12 +174,14 @@ class MicroBatcher:
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
-            if self.settings.batch_window_ms and self._rows_waiting() < self.settings.batch_rows:
-                await asyncio.sleep(self.settings.batch_window_ms / 1000)
+            window = self.settings.batch_window_ms if self._rows_waiting() < self.settings.batch_rows else 0
+            await asyncio.sleep(window / 1000)  # 0 lets in what has arrived
             jobs = self._next_batch()
             if not jobs:
                 continue
-            outcomes = await loop.run_in_executor(self._thread, self._outcomes, jobs)
+            outcomes = self._outcomes_at_once(jobs)
+            if outcomes is None:
+                outcomes = await loop.run_in_executor(self._thread, self._timed_outcomes, jobs)
             for job, outcome in zip(jobs, outcomes, strict=True):
                 if isinstance(outcome, BaseException):
                     _fail(job, outcome)
@@ -192,8 +212,28 @@ class MicroBatcher:
         self._waiting = others
         return taken
 
+    def _outcomes_at_once(self, jobs: list[_Job]) -> list[pl.DataFrame | BaseException] | None:
+        """Return the outcomes if they are there in a moment, else None."""
+        quick = self._seconds.get(id(jobs[0].model), math.inf) < self._quick and _few(jobs)
+        # Whoever scores at the moment may do so for long, and the event loop must not wait.
+        if not quick or not TURN.acquire(blocking=False):
+            return None
+        try:
+            return self._timed_outcomes(jobs)
+        finally:
+            TURN.release()
+
+    def _timed_outcomes(self, jobs: list[_Job]) -> list[pl.DataFrame | BaseException]:
+        began = time.thread_time()
+        outcomes = self._outcomes(jobs)
+        if _few(jobs):
+            if len(self._seconds) >= _KNOWN_MODELS:
+                self._seconds.clear()
+            self._seconds[id(jobs[0].model)] = time.thread_time() - began
+        return outcomes
+
     def _outcomes(self, jobs: list[_Job]) -> list[pl.DataFrame | BaseException]:
-        """Return the results of jobs or what they raise, in their order; runs in the thread."""
+        """Return the results of jobs or what they raise, in their order."""
         try:
             rows = jobs[0].rows if len(jobs) == 1 else pl.concat([job.rows for job in jobs])
             result = self._score(jobs[0].model, rows)
@@ -206,6 +246,10 @@ class MicroBatcher:
         for job in jobs:
             ends.append(ends[-1] + job.rows.height)
         return [result.slice(start, end - start) for start, end in pairwise(ends)]
+
+
+def _few(jobs: list[_Job]) -> bool:
+    return sum(job.rows.height for job in jobs) <= _FEW_ROWS
 
 
 def _fail(job: _Job, error: BaseException) -> None:
