@@ -22,7 +22,7 @@ from whitecrow.study.sources import Rows, load_rows
 
 STUDY = Path(__file__).parents[1] / "studies" / "robustness.toml"
 SPLITS = {
-    "all": ("dagmm", {}),
+    "all": ("robustness", {"holdout": 0.5, "train_share": 0.99}),
     "few": ("robustness", {"holdout": 0.5, "train_share": 0.0375}),
 }
 

@@ -39,6 +39,7 @@ from whitecrow.nn.perceptron import (
 from whitecrow.nn.residual import ResidualBlock, order_accuracy, residual_encoder, residual_generator
 from whitecrow.nn.running_statistics import measure_statistics
 from whitecrow.nn.slices import sliced_gradient
+from whitecrow.nn.softplus import softplus
 from whitecrow.nn.som import fit_map, map_coordinates
 from whitecrow.nn.spectral_norm import SpectralNorm
 from whitecrow.nn.unet import UNet
@@ -93,6 +94,7 @@ __all__ = [
     "row_shares",
     "seeded",
     "sliced_gradient",
+    "softplus",
     "squared_error",
     "structural_dissimilarity",
     "to_images",

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from whitecrow.nn.perceptron import linear
+
 __all__ = ["Bank", "bank"]
 
 
@@ -45,6 +47,8 @@ class Bank(nn.Module):
             A linear map of the outputs, which are then ``[K, B, E]``. It is multiplied into the output weights once
             instead of being applied to K times B outputs.
         """
-        hidden = torch.relu_(x @ self.inner.mT).unflatten(-1, (self.n, -1)).transpose(-2, -3)
-        outer = self.outer if then is None else then.unsqueeze(-3) @ self.outer
-        return hidden @ outer.mT
+        hidden = linear(x, self.inner, "relu").unflatten(-1, (self.n, -1)).transpose(-2, -3)
+        outer = self.outer.mT
+        if then is not None:
+            outer = linear(outer.flatten(-3, -2), then).unflatten(-2, (self.n, -1))
+        return hidden @ outer

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from whitecrow.nn.perceptron import _BACK, Layers, _values
+from whitecrow.nn.product import product
 
 __all__ = ["input_gradient"]
 
@@ -36,5 +37,5 @@ def input_gradient(x: Tensor, layers: Layers) -> tuple[Tensor, Tensor]:
     ):
         if mask is not None:
             g, h = g * mask, h / mask.clamp_min(1.0)  # kept values are stored scaled
-        g = _BACK[activation](g, h) @ weight
+        g = product(_BACK[activation](g, h), weight)
     return values[-1], g

@@ -4,10 +4,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize, softplus
+from torch.nn.functional import normalize
 
 from whitecrow.core.errors import TrainingError
 from whitecrow.nn.perceptron import transforms_active
+from whitecrow.nn.softplus import softplus
 
 __all__ = ["matching_loss", "row_shares", "squared_error"]
 
@@ -54,7 +55,8 @@ class _MatchingLoss(torch.autograd.Function):
     def forward(ctx: Any, u: Tensor, v: Tensor, temperature: float) -> Tensor:  # type: ignore[override]
         u_scale, v_scale = (_inverse_length(t) for t in (u, v))
         u_scale /= temperature
-        u, v = u * u_scale, v * v_scale
+        # In one layout, so that replicas are multiplied like a single network.
+        u, v = (u * u_scale).contiguous(), (v * v_scale).contiguous()
         others = u @ v.mT
         diagonal = others.diagonal(dim1=-2, dim2=-1)
         matched = diagonal.clone()
@@ -66,16 +68,17 @@ class _MatchingLoss(torch.autograd.Function):
         else:
             sums = others.exp_().sum(-1)
             margin = sums.log().sub_(matched)
-        ctx.save_for_backward(u, u_scale, v, v_scale, others, sums, margin)
+        loss = softplus(margin)
+        ctx.save_for_backward(u, u_scale, v, v_scale, others, sums, loss)
         ctx.temperature = temperature
-        return softplus(margin)
+        return loss
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
         if torch.is_grad_enabled():
             raise TrainingError("The gradient of matching_loss is not differentiable; use torch.func.grad in a loss.")
-        u, u_scale, v, v_scale, others, sums, margin = ctx.saved_tensors
-        slope = g * margin.sigmoid()
+        u, u_scale, v, v_scale, others, sums, loss = ctx.saved_tensors
+        slope = g * -torch.expm1(-loss)
         share, slope = (slope / sums).unsqueeze(-1), slope.unsqueeze(-1)
         du = (others @ v).mul_(share).sub_(slope * v)
         dv = (others.mT @ (share * u)).sub_(slope * u)

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from whitecrow.core.errors import TrainingError
 from whitecrow.nn.noise import Dropout
+from whitecrow.nn.product import add_product_, product
 from whitecrow.nn.spectral_norm import SpectralNorm
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Activation",
     "Initialisation",
     "hidden_width",
+    "linear",
     "mean_error_gradient",
     "mlp",
     "pullback",
@@ -34,7 +36,6 @@ __all__ = [
 Activation = Literal["relu", "leaky-relu", "elu", "tanh", "sigmoid", "softplus", "none"]
 Initialisation = Literal["kaiming", "xavier", "normal"]
 
-_SMALL = 400  # multiplications, below which torch adds up a batch of products in another order than a single one
 _SLOPE = 0.2  # of leaky-relu, as in the GAN papers
 # In place where there is such a form: a small network's time goes into moving values, not into computing them.
 _ACTIVATE: dict[str, Callable[[Tensor], Tensor]] = {
@@ -43,7 +44,7 @@ _ACTIVATE: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": functional.elu_,
     "tanh": torch.tanh_,
     "sigmoid": torch.sigmoid_,
-    "softplus": functional.softplus,
+    "softplus": lambda z: functional.logsigmoid(z.neg_()).neg_(),
     "none": lambda z: z,
 }
 # The gradient before the activation from the gradient g and the value h after it.
@@ -136,6 +137,26 @@ class MLP(nn.Module):
         rows = x if x.dim() == first + 2 else x.flatten(first, -2)
         y = _run(rows, self.layers(rows.shape[:-1]), error=False)
         return y if rows is x else y.unflatten(first, x.shape[first:-1])
+
+
+def linear(x: Tensor, weight: Tensor, activation: Activation = "none") -> Tensor:
+    r"""Return the activation of :math:`x W^\top`, as one node.
+
+    Parameters
+    ----------
+    x : Tensor [B, in] or [R, B, in]
+        Rows.
+    weight : Tensor [out, in] or [R, out, in]
+        W.
+    activation : str, default="none"
+        See :func:`mlp`.
+
+    Returns
+    -------
+    Tensor [B, out] or [R, B, out]
+        Values.
+    """
+    return _run(x, ((activation,), [weight], [None], [None]), error=False)
 
 
 def reconstruction_error(x: Tensor, *networks: MLP) -> Tensor:
@@ -294,34 +315,12 @@ def _difference(
     if activation != "none" or bias is None:
         return _layer(h, activation, weight, bias, mask).sub_(x)
     # The product is added to what it would be compared with: one pass over a wide output less.
-    start, w = bias.unsqueeze(-2) - x, weight.mT
-    if _is_small(h, w):
-        start.unsqueeze(0).baddbmm_(h.unsqueeze(0), w.unsqueeze(0))
-        return start
-    return start.baddbmm_(h, w) if w.dim() == 3 else start.addmm_(h, w)
+    return add_product_(bias.unsqueeze(-2) - x, h, weight.mT)
 
 
 def _layer(h: Tensor, activation: str, weight: Tensor, bias: Tensor | None, mask: Tensor | None) -> Tensor:
-    w = weight.mT
-    if bias is None:
-        z = _product(h, w)
-    elif _is_small(h, w):
-        z = torch.baddbmm(bias, h.unsqueeze(0), w.unsqueeze(0)).squeeze(0)
-    else:
-        z = torch.baddbmm(bias.unsqueeze(1), h, w) if w.dim() == 3 else torch.addmm(bias, h, w)
-    h = _ACTIVATE[activation](z)
+    h = _ACTIVATE[activation](product(h, weight.mT, bias))
     return h if mask is None else h * mask
-
-
-def _product(a: Tensor, b: Tensor) -> Tensor:
-    if _is_small(a, b):
-        return torch.bmm(a.unsqueeze(0), b.unsqueeze(0)).squeeze(0)
-    return torch.bmm(a, b) if a.dim() == 3 else torch.mm(a, b)
-
-
-def _is_small(a: Tensor, b: Tensor) -> bool:
-    """Return whether to multiply two matrices as a batch of one, so that replicas get the same to the last bit."""
-    return a.dim() == 2 and a.numel() * b.shape[1] < _SMALL
 
 
 class _Perceptron(torch.autograd.Function):
@@ -388,9 +387,9 @@ def _gradients(
         else:
             g = _BACK[activations[layer]](g, h)
         if weights_needed[layer]:
-            grads[layer] = _product(g.mT, values[layer])
+            grads[layer] = product(g.mT, values[layer])
         if biases_needed:
             grads[n + layer] = g.sum(-2)
         if layer or x_needed:
-            g = _product(g, weights[layer])
+            g = product(g, weights[layer])
     return grads, g

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from whitecrow.nn.product import product
+
 __all__ = ["SpectralNorm"]
 
 
@@ -34,8 +36,8 @@ class SpectralNorm(nn.Module):
 
     @staticmethod
     def _iterate(weight: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        v = _unit((weight.mT @ u.unsqueeze(-1)).squeeze(-1))
-        return _unit((weight @ v.unsqueeze(-1)).squeeze(-1)), v
+        v = _unit(product(weight.mT, u.unsqueeze(-1)).squeeze(-1))
+        return _unit(product(weight, v.unsqueeze(-1)).squeeze(-1)), v
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the normalised weight ``[out, in]`` or, stacked, ``[R, out, in]``."""
@@ -43,7 +45,7 @@ class SpectralNorm(nn.Module):
             u, v = self._iterate(weight.detach(), self.u)
             if self.training:
                 self.u.copy_(u)
-        sigma = (u.unsqueeze(-2) @ weight @ v.unsqueeze(-1)).clamp_min(1e-12)
+        sigma = product(product(u.unsqueeze(-2), weight), v.unsqueeze(-1)).clamp_min(1e-12)
         return weight / sigma
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from whitecrow.core.errors import TrainingError
-from whitecrow.nn.perceptron import transforms_active
+from whitecrow.nn.perceptron import linear, transforms_active
 
 __all__ = ["complement_product", "window_product"]
 
@@ -32,7 +32,8 @@ def window_product(x: Tensor, weight: Tensor, width: int) -> Tensor:
     Tensor [m, B, H] or [R, m, B, H]
         With m = D - width + 1, the windows first.
     """
-    return x.unfold(-1, width, 1).transpose(-2, -3).contiguous() @ weight.mT.unsqueeze(-3)
+    windows = x.unfold(-1, width, 1).transpose(-2, -3)
+    return linear(windows.flatten(-3, -2), weight).unflatten(-2, windows.shape[-3:-1])
 
 
 def complement_product(x: Tensor, weight: Tensor, width: int) -> Tensor:
@@ -63,7 +64,8 @@ def complement_product(x: Tensor, weight: Tensor, width: int) -> Tensor:
     place = torch.arange(x.shape[-1] - width, device=x.device)
     start = torch.arange(len(place) + 1, device=x.device).unsqueeze(-1)
     kept = torch.where(place < start, place, place + width)
-    return x.mT[..., kept, :].mT @ weight.mT.unsqueeze(-3)
+    complements = x.mT[..., kept, :].mT
+    return linear(complements.flatten(-3, -2), weight).unflatten(-2, complements.shape[-3:-1])
 
 
 class _ComplementProduct(torch.autograd.Function):

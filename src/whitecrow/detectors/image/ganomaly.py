@@ -6,7 +6,6 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 from torch.nn import Linear
-from torch.nn.functional import softplus
 
 from whitecrow.core.parameters import Count, NonNegative, Positive, Probability
 from whitecrow.core.spec import InputSpec, Kind
@@ -20,6 +19,7 @@ from whitecrow.nn import (
     flat_width,
     measure_statistics,
     reinitialise,
+    softplus,
     to_images,
 )
 from whitecrow.train import Batch, Stage

@@ -6,12 +6,21 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 from torch.nn import Linear
-from torch.nn.functional import softplus
 
 from whitecrow.core.parameters import Count, NonNegative, Positive, Probability, Share
 from whitecrow.core.spec import InputSpec, Kind
 from whitecrow.detectors._deep import DeepDetector
-from whitecrow.nn import Networks, Noise, UNet, conv_encoder, conv_stages, measure_statistics, reinitialise, to_images
+from whitecrow.nn import (
+    Networks,
+    Noise,
+    UNet,
+    conv_encoder,
+    conv_stages,
+    measure_statistics,
+    reinitialise,
+    softplus,
+    to_images,
+)
 from whitecrow.nn.convolution import padded
 from whitecrow.train import Batch, Stage
 from whitecrow.train.plan import Objective

@@ -4,14 +4,13 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from whitecrow.core.parameters import Count, NonNegative, Positive
 from whitecrow.core.spec import InputSpec
 from whitecrow.data.series.encoder import Window
 from whitecrow.data.series.folding import Fold
 from whitecrow.detectors._series import DeepSeriesDetector
-from whitecrow.nn import Networks, Noise
+from whitecrow.nn import Networks, Noise, softplus
 from whitecrow.train import Batch
 
 __all__ = ["GRUVAE"]

@@ -6,7 +6,6 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 from torch.nn import Sequential
-from torch.nn.functional import softplus
 
 from whitecrow.core.parameters import Count, Positive, Probability
 from whitecrow.core.spec import InputSpec, Kind
@@ -24,6 +23,7 @@ from whitecrow.nn import (
     flat_width,
     hidden_width,
     mlp,
+    softplus,
     to_images,
 )
 from whitecrow.train import Batch, Execution, Stage

@@ -6,7 +6,6 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from torch import Tensor
 from torch.func import grad
-from torch.nn.functional import softplus
 
 from whitecrow.core.parameters import Count, Natural, Positive, Probability, Range, Share
 from whitecrow.core.spec import InputSpec, Kind
@@ -23,6 +22,7 @@ from whitecrow.nn import (
     flat_width,
     hidden_width,
     mlp,
+    softplus,
 )
 from whitecrow.train import Batch, Execution, Stage
 from whitecrow.train.plan import Objective

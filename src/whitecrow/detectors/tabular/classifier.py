@@ -5,12 +5,11 @@ from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from whitecrow.core.parameters import Count, NonNegative, Positive, Probability
 from whitecrow.core.spec import InputSpec
 from whitecrow.detectors._deep import DeepDetector
-from whitecrow.nn import Activation, Networks, hidden_width, mlp
+from whitecrow.nn import Activation, Networks, hidden_width, mlp, softplus
 from whitecrow.train import Batch, Execution, Stage
 
 __all__ = ["Classifier"]

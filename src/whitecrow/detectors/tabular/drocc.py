@@ -5,12 +5,11 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from whitecrow.core.parameters import Count, Natural, NonNegative, Positive, Range
 from whitecrow.core.spec import InputSpec
 from whitecrow.detectors._deep import DeepDetector
-from whitecrow.nn import Networks, Noise, mlp
+from whitecrow.nn import Networks, Noise, mlp, softplus
 from whitecrow.nn.input_gradient import input_gradient
 from whitecrow.train import Batch, Execution, Objective, Stage
 

@@ -6,12 +6,12 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import log_softmax, softplus
+from torch.nn.functional import log_softmax
 
 from whitecrow.core.parameters import Count, Positive, Probability, Range
 from whitecrow.core.spec import InputSpec
 from whitecrow.detectors._deep import DeepDetector
-from whitecrow.nn import Activation, Networks, Noise, mlp
+from whitecrow.nn import Activation, Networks, Noise, mlp, softplus
 from whitecrow.train import Batch, Execution, Stage
 
 __all__ = ["DTECategorical"]

@@ -5,7 +5,6 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from whitecrow.core.parameters import Count, Positive, Probability, Share
 from whitecrow.core.spec import InputSpec, Kind
@@ -22,6 +21,7 @@ from whitecrow.nn import (
     diversity,
     hidden_width,
     mlp,
+    softplus,
     to_images,
 )
 from whitecrow.train import Batch, Execution, Stage

@@ -7,7 +7,6 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 from torch.nn import Sequential
-from torch.nn.functional import softplus
 
 from whitecrow.core.parameters import Count, Natural, NonNegative, Positive, Probability, Share
 from whitecrow.core.spec import InputSpec, Kind
@@ -22,6 +21,7 @@ from whitecrow.nn import (
     diversity,
     flat_width,
     mlp,
+    softplus,
 )
 from whitecrow.train import Batch, Execution, Stage
 from whitecrow.train.plan import Objective

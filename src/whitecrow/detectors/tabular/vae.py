@@ -6,13 +6,12 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor, int64, tensor
-from torch.nn.functional import softplus
 
 from whitecrow.core.errors import WhitecrowWarning
 from whitecrow.core.parameters import Count, Natural, NonNegative, Positive, Range
 from whitecrow.core.spec import InputSpec
 from whitecrow.detectors._deep import DeepDetector
-from whitecrow.nn import Activation, Networks, Noise, hidden_width, mlp, pullback, row_shares
+from whitecrow.nn import Activation, Networks, Noise, hidden_width, mlp, pullback, row_shares, softplus
 from whitecrow.train import Batch, Execution, Stage
 
 __all__ = ["VAE"]
@@ -128,14 +127,15 @@ class VAE(DeepDetector):
         jump = (0.5 * log_variance).exp_() * net.noise.like(mu)
         output, decoder_back = pullback(mu + jump, net.decoder)
         mean, raw = (half.contiguous() for half in output.chunk(2, -1))
-        variance = softplus(raw).add_(self.variance_floor)
+        excess = softplus(raw)
+        variance = excess + self.variance_floor
         error = batch.x - mean
         pull = error / variance
         share = row_shares(batch.x, batch.weight)
         surprise = 0.5 * (variance / self.variance_floor).log_().addcmul_(error, pull).sum(-1)
         loss = ((surprise + net.beta * self._divergence(mu, log_variance)) * share).sum(-1)
-        # By v, log v + r^2 / v has the slope 1 / v - (r / v)^2; v has the slope of a softplus, the sigmoid.
-        by_raw = variance.reciprocal_().addcmul_(pull, pull, value=-1).mul_(raw.sigmoid_()).mul_(0.5)
+        # By v, log v + r^2 / v has the slope 1 / v - (r / v)^2; v = s + v_0 with the softplus s has the slope 1 - e^-s.
+        by_raw = variance.reciprocal_().addcmul_(pull, pull, value=-1).mul_(excess.neg_().expm1_()).mul_(-0.5)
         by_z, gradient = decoder_back(torch.cat([pull.neg_(), by_raw], -1).mul_(share.unsqueeze(-1)))
         price = (net.beta * share).unsqueeze(-1)
         by_log = 0.5 * (by_z * jump + price * (log_variance.exp() - 1)) * (free == log_variance)
