@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import nicegui
 from fastapi import FastAPI, Request
 from nicegui import app as screens_app
 from nicegui import ui
-from starlette.middleware.gzip import GZipMiddleware
 
 from whitecrow.core.errors import WhitecrowError
 from whitecrow.dashboard.assets import STATIC_PATH, asset
+from whitecrow.dashboard.compression import Compression
 from whitecrow.dashboard.palette import custom_properties
 from whitecrow.dashboard.screens import SCREENS
 from whitecrow.dashboard.shell import Page, Screen
@@ -26,8 +27,10 @@ from whitecrow.workspace import Workspace
 __all__ = ["mount"]
 
 _STATIC = Path(__file__).parent / "static"
-# The best compression takes three times as long for a sixth less, and every first visit waits for it.
-_COMPRESSION = 4
+# What NiceGUI serves from the files of its package.
+_PACKAGE_FILES = [
+    f"/_nicegui/{nicegui.__version__}/{kind}/" for kind in ("static", "libraries", "components", "resources", "esm")
+]
 # A chart is drawn a moment after its element is there; one that is taken away before has nothing to dispose of, and
 # what it waits to show goes nowhere.
 _UNDRAWN_CHARTS = """
@@ -81,7 +84,7 @@ def mount(app: FastAPI, workspace: Workspace, *, limits: UploadLimits | None = N
         dark=None,
         language="en-US",
         tailwind=False,
-        gzip_middleware_factory=partial(GZipMiddleware, minimum_size=1000, compresslevel=_COMPRESSION),
+        gzip_middleware_factory=partial(Compression, fixed=[STATIC_PATH + "/", *_PACKAGE_FILES]),
         reconnect_timeout=10.0,
         show_welcome_message=False,
     )

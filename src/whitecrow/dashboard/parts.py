@@ -13,6 +13,7 @@ from nicegui.elements.mixins.text_element import TextElement
 
 __all__ = [
     "STATES",
+    "Markup",
     "Text",
     "button",
     "card",
@@ -37,6 +38,12 @@ STATES = {
     "interrupted": ("‖", "interrupted"),
 }
 """Of each state of a run its symbol and its word."""
+
+
+class Markup(str):
+    """HTML that is read, not shown as text: made by the program, with all that comes from data escaped."""
+
+    __slots__ = ()
 
 
 class Text(TextElement):
@@ -190,7 +197,7 @@ def small_table(
     heads : sequence of str
         Head of each column; the first column heads the rows.
     rows : iterable of sequences
-        Text of each cell, or a function that fills the cell.
+        Text of each cell, or :class:`Markup` where all others are texts, or a function that fills the cell.
     caption : str
         Above the table.
     right : sequence of int
@@ -226,7 +233,7 @@ def _markup(heads: Sequence[str], rows: Sequence[Sequence[str]], caption: str, r
     def cell(k: int, text: str, scope: str) -> str:
         tag = "th" if scope else "td"
         numeric = ' class="wc-n"' if k in right else ""
-        return f"<{tag}{scope}{numeric}>{escape(text)}</{tag}>"
+        return f"<{tag}{scope}{numeric}>{text if isinstance(text, Markup) else escape(text)}</{tag}>"
 
     first = ' scope="row"'
     head = "".join(cell(k, text, ' scope="col"') for k, text in enumerate(heads))

@@ -7,7 +7,7 @@ figure with all its digits. Quiet for a moment, it tells the page by the event `
 
 import json
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from statistics import NormalDist
 from typing import Any
 from urllib.parse import urlencode
@@ -17,7 +17,7 @@ from nicegui import ui
 from whitecrow.dashboard.explore_state import MEANINGS, ExploreState
 from whitecrow.dashboard.explore_view import View
 from whitecrow.dashboard.formats import NOTHING, count, percent, value
-from whitecrow.dashboard.parts import Text, button, card, small_table
+from whitecrow.dashboard.parts import Markup, Text, button, card, small_table
 from whitecrow.dashboard.threshold_charts import ThresholdCharts
 from whitecrow.metrics.alert_table import FEW_ANOMALIES
 
@@ -153,14 +153,10 @@ class ThresholdPanel:
                 slider = ui.element("input").props("type=range min=0 max=1000 step=1 data-wct=slider")
                 slider.props["aria-label"] = "Threshold slider"
                 slider.style("width: 100%; min-height: 2rem; accent-color: var(--wc-accent)")
-            with ui.element("p"):
-                Text("Rows with a score above ")
-                Text(NOTHING, "strong").props("data-wct=threshold")
-                Text(" are flagged: ")
-                Text(NOTHING, "strong").props("data-wct=alerts")
-                Text(f" of {count(view.table.n, 'row')}, ")
-                Text(NOTHING, "strong").props("data-wct=alerts_per_1000")
-                Text(" per 1,000.")
+            _sentence(
+                f"Rows with a score above {_live('threshold', 'strong')} are flagged: {_live('alerts', 'strong')} of "
+                f"{count(view.table.n, 'row')}, {_live('alerts_per_1000', 'strong')} per 1,000."
+            )
             for kind, words in _notes(view).items():
                 with ui.element("p").props(f"data-wct-note={kind}" + ("" if kind == "own" else " hidden")) as note:
                     if kind != "own":
@@ -193,11 +189,13 @@ class ThresholdPanel:
         aside = count(anomalies, "known anomaly", "known anomalies")
         if view.table.few_anomalies and anomalies:
             aside += f": fewer than {FEW_ANOMALIES}, so mind the {percent(_LEVEL)} intervals"
-        with card("Figures at this threshold", aside), ui.element("dl").classes("wc-figures"):
-            for name, title in _SHARES.items():
-                known = view.table.normals[0] if name == "false_positive_rate" else anomalies
-                ends = name in ("precision", "recall") and view.table.few_anomalies
-                _tile(name, title, there=bool(known), interval=ends)
+        made = []
+        for name, title in _SHARES.items():
+            known = view.table.normals[0] if name == "false_positive_rate" else anomalies
+            ends = name in ("precision", "recall") and view.table.few_anomalies
+            made.append(_tile(name, title, there=bool(known), interval=ends))
+        with card("Figures at this threshold", aside):
+            _tiles(made)
 
     def _costs(self) -> None:
         view = self._view
@@ -212,20 +210,14 @@ class ThresholdPanel:
                     observed = int(view.table.anomalies[0]) / known if known else math.nan
                     field.props["placeholder"] = f"observed: {value(observed)}"
                     field.style(_FIELD)
-            with ui.element("dl").classes("wc-figures"):
-                for name, title in _SPENT.items():
-                    _tile(name, title, there=view.labelled)
+            _tiles(_tile(name, title, there=view.labelled) for name, title in _SPENT.items())
             if view.labelled:
-                with ui.element("p"):
-                    Text("Lowest expected cost ")
-                    Text(NOTHING, "strong").props("data-wct=least_cost")
-                    Text(" at a score of ")
-                    Text(NOTHING, "strong").props("data-wct=least_cost_threshold")
-                    Text("; alerting on nothing costs ")
-                    Text(NOTHING).props("data-wct=cost_of_nothing")
-                    Text(", on everything ")
-                    Text(NOTHING).props("data-wct=cost_of_everything")
-                    Text(" per record. The minimum is found on the data being viewed, so it is optimistic.")
+                _sentence(
+                    f"Lowest expected cost {_live('least_cost', 'strong')} at a score of "
+                    f"{_live('least_cost_threshold', 'strong')}; alerting on nothing costs {_live('cost_of_nothing')}, "
+                    f"on everything {_live('cost_of_everything')} per record. The minimum is found on the data being "
+                    "viewed, so it is optimistic."
+                )
 
 
 def _notes(view: View) -> dict[str, str]:
@@ -248,22 +240,30 @@ def _labelled(text: str) -> ui.element:
     return made
 
 
-def _cell(name: str, words: str) -> Any:
-    def fill() -> None:
-        Text(NOTHING).props(f"data-wct={name}").style("font-size: 1.125rem; font-weight: 650")
-        if words:
-            Text(words).classes("wc-muted").style("display: block; font-size: 0.8125rem")
-
-    return fill
+# Figures are written by the browser; as markup, a panel of some sixty of them is a few elements to make and to mount.
+def _live(name: str, tag: str = "span", look: str = "") -> Markup:
+    """Return an element whose text is the live figure of that name."""
+    return Markup(f'<{tag} data-wct="{name}" class="{look}">{NOTHING}</{tag}>')
 
 
-def _tile(name: str, title: str, *, there: bool, interval: bool = False) -> None:
-    with ui.element("div").classes("wc-figure") as tile:
-        Text(title, "dt")
-        given = Text(NOTHING, "dd").classes("wc-big").props(f"data-wct={name}")
-        if not there:
-            tile.style("border: 1px dashed var(--wc-control); background: transparent").props("data-off=true")
-            given.style("color: var(--wc-muted)")
-            Text(_NEEDS_LABELS, "dd").classes("wc-small")
-        elif interval:
-            Text("", "dd").classes("wc-small").props(f"data-wct={name}_interval")
+def _sentence(markup: str) -> None:
+    ui.html(markup, sanitize=False, tag="p")
+
+
+def _cell(name: str, words: str) -> Markup:
+    beside = f'<span class="wc-beside">{words}</span>' if words else ""
+    return Markup(_live(name, look="wc-outcome") + beside)
+
+
+def _tiles(tiles: Iterable[str]) -> None:
+    ui.html("".join(tiles), sanitize=False, tag="dl").classes("wc-figures")
+
+
+def _tile(name: str, title: str, *, there: bool, interval: bool = False) -> str:
+    beside = ""
+    if not there:
+        beside = f'<dd class="wc-small">{_NEEDS_LABELS}</dd>'
+    elif interval:
+        beside = f'<dd class="wc-small" data-wct="{name}_interval"></dd>'
+    off = "" if there else " wc-off"
+    return f'<div class="wc-figure{off}"><dt>{title}</dt>{_live(name, "dd", "wc-big")}{beside}</div>'
