@@ -28,10 +28,7 @@ Action = Callable[[], Awaitable[None] | None]
 _LEVEL = 0.95
 _MOST_COUNTS = 1_000_000
 _NEEDS_LABELS = "needs labels"
-_FIELD = (
-    "font: inherit; color: var(--wc-text); background: var(--wc-surface); border: 1px solid var(--wc-control);"
-    "border-radius: 6px; padding: 0.375rem 0.5rem; min-height: 2.25rem; box-sizing: border-box; width: 100%"
-)
+_OF_LABELS = ("fpr", "cost")
 _SHARES = {
     "precision": "Precision",
     "recall": "Recall",
@@ -134,25 +131,23 @@ class ThresholdPanel:
     @property
     def _meaning(self) -> str:
         wanted = self._view.state.meaning
-        return "score" if wanted in ("fpr", "cost") and not self._view.labelled else wanted
+        return "score" if wanted in _OF_LABELS and not self._view.labelled else wanted
 
     # ---- controls -------------------------------------------------------------------------------------------------
 
     def _controls(self, adopt: Action) -> None:
         view = self._view
         with card("Threshold"):
-            with ui.element("div").classes("wc-form"):
-                with _labelled("It is set by"), ui.element("select").props("data-wct=meaning").style(_FIELD):
-                    for key, title in MEANINGS.items():
-                        option = Text(title, "option").props(f"value={key}")
-                        if key in ("fpr", "cost") and not view.labelled:
-                            option.props("disabled")
-                with _labelled("Value"):
-                    ui.element("input").props("type=number step=any data-wct=box").style(_FIELD)
-            with _labelled("Slider"):
-                slider = ui.element("input").props("type=range min=0 max=1000 step=1 data-wct=slider")
-                slider.props["aria-label"] = "Threshold slider"
-                slider.style("width: 100%; min-height: 2rem; accent-color: var(--wc-accent)")
+            options = "".join(
+                f'<option value="{key}"{"" if view.labelled or key not in _OF_LABELS else " disabled"}>{title}</option>'
+                for key, title in MEANINGS.items()
+            )
+            slider = '<input type="range" min="0" max="1000" step="1" data-wct="slider" aria-label="Threshold slider">'
+            _fields(
+                _labelled("It is set by", f'<select data-wct="meaning">{options}</select>'),
+                _labelled("Value", '<input type="number" step="any" data-wct="box">'),
+            )
+            ui.html(_labelled("Slider", slider), sanitize=False).style("width: 100%")
             _sentence(
                 f"Rows with a score above {_live('threshold', 'strong')} are flagged: {_live('alerts', 'strong')} of "
                 f"{count(view.table.n, 'row')}, {_live('alerts_per_1000', 'strong')} per 1,000."
@@ -200,16 +195,16 @@ class ThresholdPanel:
     def _costs(self) -> None:
         view = self._view
         with card("Money", "all in one unit"):
-            with ui.element("div").classes("wc-form"):
-                for name, (title, least) in _MONEY.items():
-                    with _labelled(title):
-                        ui.element("input").props(f"type=number min={least} step=any data-wct={name}").style(_FIELD)
-                with _labelled("Base rate where it will work"):
-                    field = ui.element("input").props("type=number min=0 max=1 step=any data-wct=base_rate")
-                    known = int(view.table.anomalies[0] + view.table.normals[0])
-                    observed = int(view.table.anomalies[0]) / known if known else math.nan
-                    field.props["placeholder"] = f"observed: {value(observed)}"
-                    field.style(_FIELD)
+            known = int(view.table.anomalies[0] + view.table.normals[0])
+            observed = int(view.table.anomalies[0]) / known if known else math.nan
+            rate = f'max="1" placeholder="observed: {value(observed)}" data-wct="base_rate"'
+            _fields(
+                *(
+                    _labelled(title, f'<input type="number" min="{least}" step="any" data-wct="{name}">')
+                    for name, (title, least) in _MONEY.items()
+                ),
+                _labelled("Base rate where it will work", f'<input type="number" min="0" step="any" {rate}>'),
+            )
             _tiles(_tile(name, title, there=view.labelled) for name, title in _SPENT.items())
             if view.labelled:
                 _sentence(
@@ -232,15 +227,16 @@ def _notes(view: View) -> dict[str, str]:
     }
 
 
-def _labelled(text: str) -> ui.element:
-    """Return a label around the field that is made within it."""
-    made = ui.element("label").style("display: flex; flex-direction: column; gap: 0.25rem")
-    with made:
-        Text(text).style("font-size: 0.8125rem; color: var(--wc-muted)")
-    return made
+# Fields and figures are the browser's; as markup, a panel of a hundred elements is a few to make and to mount.
+def _labelled(text: str, field: str) -> str:
+    """Return a label around a field."""
+    return f'<label class="wc-labelled"><span>{text}</span>{field}</label>'
 
 
-# Figures are written by the browser; as markup, a panel of some sixty of them is a few elements to make and to mount.
+def _fields(*labelled: str) -> None:
+    ui.html("".join(labelled), sanitize=False).classes("wc-form")
+
+
 def _live(name: str, tag: str = "span", look: str = "") -> Markup:
     """Return an element whose text is the live figure of that name."""
     return Markup(f'<{tag} data-wct="{name}" class="{look}">{NOTHING}</{tag}>')
