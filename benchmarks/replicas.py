@@ -1,7 +1,7 @@
 """Measure what it gives and costs to train ten seeds as replicas of one run, against ten fits, on Thyroid.
 
-The cells are those of a study under its own protocols: on every second normal row, and on the few of the robustness
-study. The two ways take turns, and the ratio of their wall times is the median of the rounds'.
+The cells are those of the robustness study's protocol: on the few normal rows of that study, and on nearly all.
+The two ways take turns, and the ratio of their wall times is the median of the rounds'.
 """
 
 import argparse
