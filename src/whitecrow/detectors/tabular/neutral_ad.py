@@ -93,7 +93,8 @@ class NeuTraLAD(DeepDetector):
         return batch.mean(self.score_batch(net, batch.x))
 
     def score_batch(self, net: Networks, x: Tensor) -> Tensor:
-        z = self._codes(net, x).transpose(-2, -3).contiguous()  # [B, K + 1, latent], the row first
+        # [B, K + 1, latent], the row first; in one layout, so that replicas are multiplied like a single network
+        z = self._codes(net, x).transpose(-2, -3).contiguous()
         gram = z @ z.mT
         norm = gram.diagonal(dim1=-2, dim2=-1).clamp_min(1e-24).rsqrt()
         log_h = gram * norm.unsqueeze(-1) * norm.unsqueeze(-2) / self.temperature
