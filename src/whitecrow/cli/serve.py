@@ -1,5 +1,6 @@
 """``whitecrow serve``: the REST server and the console over a workspace."""
 
+import gc
 import os
 import socket
 import sys
@@ -139,6 +140,9 @@ def run_console(
         )  # fmt: skip
         _announce(console, settings, workspace)
         sys.stdout.flush()
+        # What stands now stays: looking through it for garbage would hold up every answer for a quarter of a second.
+        gc.collect()
+        gc.freeze()
         # uvicorn ends in its own way, and then raises the signal once more.
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
