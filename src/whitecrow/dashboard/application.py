@@ -41,6 +41,11 @@ _UNDRAWN_CHARTS = """
           },
         });
 """
+# Asked for with the stylesheets already: the page itself asks once those are read.
+_EARLY = "".join(
+    f'<link rel="preload" as="script" href="/_nicegui/{nicegui.__version__}/static/{name}.js">'
+    for name in ("quasar.umd.prod", "nicegui")
+)
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#0072B2"/>'
     '<path d="M6 21c5-1 7-9 12-9 3 0 4 2 8 2-2 1-3 2-4 5-2 5-8 7-13 6l-4 2z" fill="#fff"/></svg>'
@@ -120,7 +125,7 @@ def _add_page(screen: Screen, workspace: Workspace, limits: UploadLimits) -> Non
 
 
 def _head() -> str:
-    return (
+    return _EARLY + (
         f"<style>{custom_properties()}</style>"
         f'<link rel="stylesheet" href="{asset("theme.css")}">'
         f'<script src="{asset("console.js")}"></script>'

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from nicegui import events, ui
 
-from whitecrow.dashboard.assets import asset
+from whitecrow.dashboard.assets import script
 from whitecrow.dashboard.drawn import Judgement, Subject, drawable_runs, judge, subject_of
 from whitecrow.dashboard.drawn_parts import DrawnView
 from whitecrow.dashboard.parts import Text, button, card
@@ -35,7 +35,7 @@ _HINTS = {
 
 async def build(page: Page) -> None:
     """Make the screen."""
-    ui.add_head_html(f'<script src="{asset("draw.js")}"></script>')
+    ui.add_head_html(script("draw.js"))
     await _Draw(page).show()
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from nicegui import events, ui
 
 from whitecrow.dashboard.alert_rows import AlertRows, alert_columns
-from whitecrow.dashboard.assets import asset
+from whitecrow.dashboard.assets import script
 from whitecrow.dashboard.drift_state import DriftState
 from whitecrow.dashboard.explore_curves import curve_data
 from whitecrow.dashboard.explore_state import MEANINGS, ExploreState
@@ -39,8 +39,8 @@ _SOURCE_LENGTH = 300
 
 async def build(page: Page) -> None:
     """Make the screen for the first run of the state, or the newest."""
-    for script in ("threshold.js", "timeline.js"):
-        ui.add_head_html(f'<script src="{asset(script)}"></script>')
+    for name in ("threshold.js", "timeline.js"):
+        ui.add_head_html(script(name))
     request = ui.context.client.request
     page.state = ExploreState.of(request.url.query)
     await _Explore(page).show()

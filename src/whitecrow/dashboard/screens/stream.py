@@ -11,7 +11,7 @@ from typing import Any
 from nicegui import events, ui
 
 from whitecrow.core.errors import WhitecrowError
-from whitecrow.dashboard.assets import asset
+from whitecrow.dashboard.assets import script
 from whitecrow.dashboard.parts import Text, card, details, small_table
 from whitecrow.dashboard.run_parts import run_name
 from whitecrow.dashboard.shell import Page, Screen
@@ -45,7 +45,7 @@ _WEEK_ROWS, _LEAST_WEEK, _MOST_WEEK = 20_000, 100, 200_000
 
 async def build(page: Page) -> None:
     """Make the screen."""
-    ui.add_head_html(f'<script src="{asset("stream.js")}"></script>')
+    ui.add_head_html(script("stream.js"))
     await _Stream(page).build()
 
 

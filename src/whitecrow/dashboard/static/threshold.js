@@ -6,8 +6,8 @@
   const POINTS = 240; // of the cost curve as drawn
   const POSITIONS = 1000; // of the slider
 
-  const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
-  const whole = (n) => grouped.format(n);
+  let grouped; // made when first needed, for making it takes longer than all else that is done at once here
+  const whole = (n) => (grouped ??= new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 })).format(n);
   const rate = (x) => x.toFixed(3);
   const short = (x) => {
     const size = Math.abs(x);
