@@ -28,6 +28,17 @@ _BLOCK = 100
 _MOST = 1000  # rows of one answer
 _LONGEST = 500  # characters of a cell
 
+_MODULES = [
+    "CellStyleModule",
+    "EventApiModule",
+    "InfiniteRowModelModule",
+    "RenderApiModule",
+    "ScrollApiModule",
+    "TooltipModule",
+]
+# The page would ask for the grid when all else is there.
+_EARLY = '<script>for (const name of ["nicegui-aggrid", "dompurify"]) import(name).catch(() => {})</script>'
+
 _sources: dict[str, "RowSource"] = {}
 
 
@@ -119,33 +130,30 @@ def _block(source: RowSource, start: int, end: int, sort: int | None, descending
     return {"rows": [{f"c{k}": cell for k, cell in enumerate(row)} for row in rows], "total": total}
 
 
-_DATASOURCE = """(params) => {{
-  const {{ api, context }} = params;
-  api.setGridOption("datasource", {{
-    getRows: async (asked) => {{
-      const [order] = asked.sortModel;
-      const {{ first }} = context;
-      delete context.first;
-      if (first && asked.startRow === 0 && !order) {{
-        asked.successCallback(first.rows, first.total);
-        return;
-      }}
-      const query = new URLSearchParams({{
-        start: asked.startRow,
-        end: asked.endRow,
-        sort: order ? order.colId.slice(1) : -1,
-        descending: order?.sort === "desc",
-      }});
-      try {{
-        const answer = await fetch(`{address}?${{query}}`);
-        if (!answer.ok) throw new Error(String(answer.status));
-        const {{ rows, total }} = await answer.json();
-        asked.successCallback(rows, total);
-      }} catch {{
-        asked.failCallback();
-      }}
-    }},
-  }});
+_DATASOURCE = """{{
+  getRows: async (asked) => {{
+    const [order] = asked.sortModel;
+    const {{ first }} = asked.context;
+    delete asked.context.first;
+    if (first && asked.startRow === 0 && !order) {{
+      asked.successCallback(first.rows, first.total);
+      return;
+    }}
+    const query = new URLSearchParams({{
+      start: asked.startRow,
+      end: asked.endRow,
+      sort: order ? order.colId.slice(1) : -1,
+      descending: order?.sort === "desc",
+    }});
+    try {{
+      const answer = await fetch(`{address}?${{query}}`);
+      if (!answer.ok) throw new Error(String(answer.status));
+      const {{ rows, total }} = await answer.json();
+      asked.successCallback(rows, total);
+    }} catch {{
+      asked.failCallback();
+    }}
+  }},
 }}"""
 
 
@@ -218,6 +226,7 @@ def rows_table(
         "rowModelType": "infinite",
         "cacheBlockSize": _BLOCK,
         "maxBlocksInCache": 20,
+        "rowBuffer": 2,
         "rowHeight": 32,
         "headerHeight": 36,
         "suppressFieldDotNotation": True,
@@ -225,10 +234,11 @@ def rows_table(
         "enableCellTextSelection": True,
         # The first rows come with the grid, so that nobody waits for them.
         "context": {"first": _block(source, 0, _BLOCK, None, descending=False)},
-        ":onGridReady": _DATASOURCE.format(address=f"{ROWS_PATH}/{key}"),
+        ":datasource": _DATASOURCE.format(address=f"{ROWS_PATH}/{key}"),
         **(extra or {}),
     }
+    ui.add_head_html(_EARLY)
     with ui.element("div").classes("wc-grid-table").props("role=region") as region:
         region.props["aria-label"] = label
         region.style(f"--wc-height: {height}; width: 100%")
-        return ui.aggrid(options, auto_size_columns=False)
+        return ui.aggrid(options, auto_size_columns=False, modules=_MODULES)
