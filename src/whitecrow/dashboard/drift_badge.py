@@ -8,7 +8,7 @@ from nicegui import ui
 from whitecrow.core.errors import WhitecrowError
 from whitecrow.dashboard.drift_state import DriftState
 from whitecrow.dashboard.formats import count
-from whitecrow.dashboard.parts import Text
+from whitecrow.dashboard.parts import Text, text_link
 from whitecrow.dashboard.shell import Page
 from whitecrow.dashboard.threads import in_thread
 from whitecrow.workspace import DatasetRecord, RunRecord, Workspace
@@ -48,7 +48,7 @@ def drift_badge(page: Page, run: RunRecord, dataset: DatasetRecord) -> None:
         Text("Drift: ", "strong")
         words = Text("see the rows that no training saw beside those that trained. ")
         if (address := page.link("Drift", DriftState(dataset=dataset.id, runs=(run.id,)))) is not None:
-            ui.link("Look at drift", address)
+            text_link("Look at drift", address)
     if dataset.rows > _MOST_ROWS:
         return
     tasks = _compared.setdefault(page.workspace, {})

@@ -26,6 +26,7 @@ __all__ = [
     "progress",
     "small_table",
     "state_mark",
+    "text_link",
     "warnings",
 ]
 
@@ -98,9 +99,16 @@ def button(
     return made
 
 
-def link_button(text: str, address: str, *, primary: bool = False, small: bool = False, label: str = "") -> ui.link:
+def text_link(text: str, address: str) -> Text:
+    """Return a link within text; :func:`link_button` stands out."""
+    made = Text(text, "a")
+    made.props["href"] = address
+    return made
+
+
+def link_button(text: str, address: str, *, primary: bool = False, small: bool = False, label: str = "") -> Text:
     """Return a link that looks like a button: it leads somewhere, or downloads something."""
-    made = ui.link(text, address).classes("wc-button")
+    made = text_link(text, address).classes("wc-button")
     if primary:
         made.classes("wc-primary")
     if small:
@@ -149,10 +157,8 @@ def details(summary: str | tuple[str, str], *, opened: bool = False) -> Iterator
 
 def facts(values: Mapping[str, str]) -> None:
     """Show names and values side by side."""
-    with ui.element("dl").classes("wc-facts"):
-        for name, given in values.items():
-            Text(name, "dt")
-            Text(given, "dd")
+    lines = "".join(f"<dt>{escape(name)}</dt><dd>{escape(given)}</dd>" for name, given in values.items())
+    ui.html(lines, sanitize=False, tag="dl").classes("wc-facts")
 
 
 def figure_tiles(figures: Iterable[tuple[str, str, Sequence[str]]]) -> None:
@@ -168,10 +174,8 @@ def figure_tiles(figures: Iterable[tuple[str, str, Sequence[str]]]) -> None:
 
 def notes(lines: Iterable[str]) -> None:
     """Show sentences as a list; nothing where there are none."""
-    if lines := list(lines):
-        with ui.element("ul").classes("wc-notes"):
-            for line in lines:
-                Text(line, "li")
+    if items := "".join(f"<li>{escape(line)}</li>" for line in lines):
+        ui.html(items, sanitize=False, tag="ul").classes("wc-notes")
 
 
 def warnings(lines: Iterable[str]) -> None:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from nicegui import events, ui
 
 from whitecrow.core.errors import WhitecrowError
-from whitecrow.dashboard.parts import Text, button, details, facts, heading, notes
+from whitecrow.dashboard.parts import Text, button, details, facts, heading, notes, text_link
 from whitecrow.dashboard.state import ViewState
 from whitecrow.dashboard.threads import in_thread
 from whitecrow.dashboard.uploads import UploadLimits
@@ -91,7 +91,7 @@ class Page:
         self._changed: Callable[[ViewState], Awaitable[None] | None] | None = None
         self._connected = False
         self._later: list[Action] | None = []
-        self._links: dict[Screen, ui.link] = {}
+        self._links: dict[Screen, Text] = {}
         self.main: ui.element
         self._live: ui.label
         self._alert: ui.label
@@ -127,13 +127,13 @@ class Page:
         with ui.header(fixed=False).classes("wc-header"):
             with ui.element("div").classes("wc-bar"):
                 with ui.element("div").classes("wc-name"):
-                    ui.link("whitecrow", "/")
+                    text_link("whitecrow", "/")
                     name = self.workspace.folder.name
                     ui.label(name).classes("wc-workspace").props["title"] = f"Workspace {name}"
                 with ui.element("nav").classes("wc-nav").props('aria-label="Screens"'), ui.element("ul"):
                     for screen in self._screens:
                         with ui.element("li"):
-                            link = self._links[screen] = ui.link(screen.title, self._link_to(screen))
+                            link = self._links[screen] = text_link(screen.title, self._link_to(screen))
                             if screen is self.screen:
                                 link.props("aria-current=page")
                 with ui.element("div").classes("wc-tools"):

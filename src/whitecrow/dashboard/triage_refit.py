@@ -9,7 +9,18 @@ from numpy.typing import NDArray
 
 from whitecrow.core.errors import DataError
 from whitecrow.dashboard.formats import count, figure
-from whitecrow.dashboard.parts import Text, button, card, heading, notes, progress, small_table, state_mark, warnings
+from whitecrow.dashboard.parts import (
+    Text,
+    button,
+    card,
+    heading,
+    notes,
+    progress,
+    small_table,
+    state_mark,
+    text_link,
+    warnings,
+)
 from whitecrow.dashboard.run_parts import run_name, standing
 from whitecrow.dashboard.shell import Page
 from whitecrow.dashboard.state import ViewState
@@ -218,7 +229,7 @@ class RefitCard:
                     bar = progress(refit.fraction or 0.0, f"Progress of run {refit.number}")
                     self._bars[refit.id] = bar, Text(standing(refit)).classes("wc-muted")
                 if (address := self._page.link("Runs", ViewState(runs=(refit.id,)))) is not None:
-                    ui.link(f"Run {refit.number}", address)
+                    text_link(f"Run {refit.number}", address)
             if refit.state not in (*_OPEN, "done"):
                 warnings([f"This refit is {refit.state}. {refit.error or 'It can be resumed among the runs.'}"])
             if isinstance(gain, str):

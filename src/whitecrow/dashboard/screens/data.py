@@ -10,7 +10,7 @@ from whitecrow.core.errors import UnknownNameError
 from whitecrow.dashboard.column_settings import ColumnSettings
 from whitecrow.dashboard.fit_form import FitForm
 from whitecrow.dashboard.formats import NOTHING, age, count, size
-from whitecrow.dashboard.parts import Text, button, card, facts, heading, small_table, warnings
+from whitecrow.dashboard.parts import Text, button, card, facts, heading, small_table, text_link, warnings
 from whitecrow.dashboard.sample_gallery import sample_gallery, shape_words
 from whitecrow.dashboard.shell import Page, Screen
 from whitecrow.dashboard.state import ViewState
@@ -104,7 +104,7 @@ class _Data:
 
     def _list_card(self, datasets: list[DatasetRecord], chosen: DatasetRecord | None) -> None:
         def named(record: DatasetRecord) -> None:
-            link = ui.link(record.name, ViewState(dataset=record.id).link(SCREEN.path)).classes("wc-break")
+            link = text_link(record.name, ViewState(dataset=record.id).link(SCREEN.path)).classes("wc-break")
             if chosen is not None and record.id == chosen.id:
                 link.props("aria-current=true")
                 Text(" (shown below)").classes("wc-muted")

@@ -23,6 +23,7 @@ from whitecrow.dashboard.parts import (
     progress,
     small_table,
     state_mark,
+    text_link,
     warnings,
 )
 from whitecrow.dashboard.run_parts import run_name, standing
@@ -261,7 +262,7 @@ class _Lab:
 
         def row(run: RunRecord) -> list[Any]:
             def named() -> None:
-                link = ui.link(run_name(run), ViewState(runs=(run.id,)).link(SCREEN.path)).classes("wc-break")
+                link = text_link(run_name(run), ViewState(runs=(run.id,)).link(SCREEN.path)).classes("wc-break")
                 if self._run is not None and run.id == self._run.id:
                     link.props("aria-current=true")
 

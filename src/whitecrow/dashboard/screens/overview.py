@@ -19,6 +19,7 @@ from whitecrow.dashboard.parts import (
     progress,
     small_table,
     state_mark,
+    text_link,
 )
 from whitecrow.dashboard.run_parts import documents, headline_figures, run_name, standing
 from whitecrow.dashboard.shell import Page, Screen
@@ -179,7 +180,7 @@ class _Overview:
             for what, why, address in steps:
                 if address is not None:
                     with ui.element("li"):
-                        ui.link(what, address)
+                        text_link(what, address)
                         Text(f" – {why}").classes("wc-muted")
 
 
@@ -212,7 +213,7 @@ def _dataset_card(page: Page, record: DatasetRecord, run: RunRecord | None) -> N
     with card("Data set", "simulated" if record.synthetic else ""):
         heading = page.link("Data", ViewState(dataset=record.id))
         if heading is not None:
-            ui.link(record.name, heading).classes("wc-break")
+            text_link(record.name, heading).classes("wc-break")
         facts(
             {
                 "Rows": f"{record.rows:,}",
@@ -264,7 +265,7 @@ def _recent_card(page: Page, seen: _Seen) -> None:
         address = page.link("Runs", ViewState(runs=(run.id,)))
 
         def named() -> None:
-            ui.link(run_name(run), address or "#").classes("wc-break")
+            text_link(run_name(run), address or "#").classes("wc-break")
 
         return [named, names.get(run.dataset or "", NOTHING), lambda: state_mark(run.state), auroc, age(run.created)]
 

@@ -19,6 +19,7 @@ from whitecrow.dashboard.parts import (
     progress,
     small_table,
     state_mark,
+    text_link,
     warnings,
 )
 from whitecrow.dashboard.run_parts import documents, headline_figures, metric_rows, run_name, standing
@@ -138,7 +139,7 @@ class _Runs:
         auroc, ap = metrics.get("auroc"), metrics.get("average_precision")
 
         def named() -> None:
-            link = ui.link(run_name(run), ViewState(runs=(run.id,)).link(SCREEN.path)).classes("wc-break")
+            link = text_link(run_name(run), ViewState(runs=(run.id,)).link(SCREEN.path)).classes("wc-break")
             if self._page.state.runs[:1] == (run.id,):
                 link.props("aria-current=true")
 
