@@ -4,33 +4,14 @@ import re
 
 import pytest
 from playwright.sync_api import expect
+from tests.dashboard.accessibility import serious
 
 from whitecrow.dashboard.screens import SCREENS
-
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 
 
 def address(screen, filled) -> str:
     query = f"?dataset={filled.dataset.id}" if screen.path == "/data" else f"?run={filled.runs[0].id}"
     return screen.path + query
-
-
-def serious(page) -> list[str]:
-    """Return what axe finds that is serious or critical in either theme, with all that can be unfolded unfolded."""
-    page.wait_for_load_state("networkidle")
-    page.evaluate("document.querySelectorAll('details').forEach((one) => one.setAttribute('open', ''))")
-    # Rows behind a chart are alike, and axe looks at each cell.
-    page.evaluate("document.querySelectorAll('.wc-numbers tbody tr:nth-child(n+4)').forEach((one) => one.remove())")
-    found = []
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        expect(page.locator("html")).to_have_attribute("data-theme", scheme)
-        found += [
-            f"{scheme}: {one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes'][:3]]}"
-            for one in axe.Axe().run(page).response["violations"]
-            if one["impact"] in ("serious", "critical")
-        ]
-    return found
 
 
 def small_targets(page) -> list[str]:

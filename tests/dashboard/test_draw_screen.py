@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 from playwright.sync_api import expect
+from tests.dashboard.accessibility import serious
 
 from whitecrow.core.errors import DataError
 from whitecrow.dashboard.drawn import drawable_runs, drawn_sample, judge, subject_of
@@ -48,12 +49,6 @@ def settled(page):
 
 def model_of(console, run):
     return load(console.workspace.runs.model_file(run.id, run.version))
-
-
-def axe(page):
-    tool = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
-    found = tool.Axe().run(page).response["violations"]
-    return [(one["id"], one["nodes"][0]["html"][:200]) for one in found if one["impact"] in ("serious", "critical")]
 
 
 def test_ink_becomes_values_of_the_data_set_and_nothing_else_is_taken(console, demo):
@@ -100,7 +95,7 @@ def test_detectors_are_fitted_by_one_click_and_an_example_is_judged_as_its_recor
     assert shown(page, "p") == emptied.workspace.scores(demo.digits.id).p_value[row]
     expect(page.get_by_role("heading", name="Nearest normal images")).to_be_visible()
     expect(page.get_by_role("img", name="As the method rebuilds it")).to_be_visible()
-    assert axe(page) == []
+    assert serious(page) == []
 
 
 def test_a_digit_drawn_by_mouse_and_keys_scores_to_the_last_digit(console, demo, visit):
@@ -163,7 +158,7 @@ def test_a_heartbeat_is_drawn_its_gaps_are_filled_and_points_move_by_keys(consol
     assert shown(page) == model.anomaly_score(raised[None, :, None])[0]
     expect(page.get_by_role("img", name=re.compile("^Observed and expected"))).to_be_visible()
     expect(page.get_by_text("Show as table")).to_be_visible()
-    assert axe(page) == []
+    assert serious(page) == []
 
 
 def test_the_drawer_shows_the_map_of_an_image_and_the_difference_of_a_sequence(console, demo, visit):
@@ -176,7 +171,7 @@ def test_the_drawer_shows_the_map_of_an_image_and_the_difference_of_a_sequence(c
     assert dialog.get_by_role("img", name=re.compile("^Normal image")).count() == 5
     assert dialog.get_by_role("img", name="As the method rebuilds it").get_attribute("src") == png_address(why.rebuilt)
     expect(dialog.get_by_text("Method: the method's own scores by pixel")).to_be_visible()
-    assert axe(page) == []
+    assert serious(page) == []
     page = visit(f"/explore?run={demo.beats.id}&record=4")
     dialog = page.get_by_role("dialog", name="Row 4")
     why = console.workspace.explain_sample(demo.beats.id, 4)
