@@ -1,6 +1,7 @@
 """Addresses of the files that pages load."""
 
 import hashlib
+from functools import cache
 from pathlib import Path
 
 __all__ = ["STATIC_PATH", "asset", "script"]
@@ -11,6 +12,7 @@ STATIC_PATH = "/_console/static"
 _STATIC = Path(__file__).parent / "static"
 
 
+@cache
 def asset(name: str) -> str:
     """Return the address of a file of ``static``; it changes with the content, so that a browser keeps it for good."""
     return f"{STATIC_PATH}/{name}?{hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()[:12]}"

@@ -28,6 +28,7 @@ _BLOCK = 100
 _MOST = 1000  # rows of one answer
 _LONGEST = 500  # characters of a cell
 
+# Of AG Grid, what is used here: all of it takes longer to start.
 _MODULES = [
     "CellStyleModule",
     "EventApiModule",
