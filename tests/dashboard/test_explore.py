@@ -341,9 +341,9 @@ def test_another_run_is_picked_by_keyboard_and_back_returns(filled, pca, visit):
     page.get_by_role("combobox", name="Run").focus()
     page.keyboard.press("Space")
     option = page.get_by_role("option", name=f"{other.number} · ")
+    expect(option).to_be_visible()
     names = page.get_by_role("option").all_inner_texts()
     places = [k for k, name in enumerate(names) if name.startswith((f"{pca.number} · ", f"{other.number} · "))]
-    expect(option).to_be_visible()
     start = next(k for k, name in enumerate(names) if name.startswith(f"{pca.number} · "))
     target = next(k for k in places if k != start)
     for _ in range(abs(target - start)):
